@@ -1,0 +1,10 @@
+# The third parties, all from Debian's packages (tools/setup.sh installs them). One room owns each.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(LIBFYAML REQUIRED IMPORTED_TARGET libfyaml)
+find_library(LMDB_LIBRARY lmdb REQUIRED)
+find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
