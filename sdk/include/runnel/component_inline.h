@@ -1,0 +1,477 @@
+/* The functions that a component calls. Included by runnel/component.h; do not include it yourself.
+ *
+ * All are [worker] and since ABI 1.0 unless they say otherwise. A const char * that is returned is never NULL unless
+ * the contract says so, and lives until the callback returns.
+ */
+#ifndef RUNNEL_COMPONENT_INLINE_H
+#define RUNNEL_COMPONENT_INLINE_H
+
+#include <string.h>
+
+/* ------------------------------------------------------------------- JSON */
+
+/* Parses one JSON text, strictly (RFC 8259, no duplicate keys). NULL if it is not one; log or fail as you see fit. */
+static inline struct rn_json *rn_json_parse(struct rn_run *run, const char *text, size_t size)
+{
+    return run->api->json_parse(run, text, size);
+}
+
+/* The compact JSON text of `value`, its length in *ret_size (which may be NULL). Numbers come out digit for digit. */
+static inline const char *rn_json_print(struct rn_run *run, const struct rn_json *value, size_t *ret_size)
+{
+    return run->api->json_print(run, value, ret_size);
+}
+
+/* A deep copy, free to be changed and to become part of another value. */
+static inline struct rn_json *rn_json_copy(struct rn_run *run, const struct rn_json *value)
+{
+    return run->api->json_copy(run, value);
+}
+
+static inline struct rn_json *rn_json_null(struct rn_run *run)
+{
+    return run->api->json_null(run);
+}
+
+static inline struct rn_json *rn_json_boolean(struct rn_run *run, bool value)
+{
+    return run->api->json_boolean(run, value);
+}
+
+static inline struct rn_json *rn_json_integer(struct rn_run *run, int64_t value)
+{
+    return run->api->json_integer(run, value);
+}
+
+/* NaN and infinities, which JSON lacks, become null. */
+static inline struct rn_json *rn_json_number(struct rn_run *run, double value)
+{
+    return run->api->json_number(run, value);
+}
+
+/* A string; NULL gives null. Bytes that are not UTF-8 are replaced by U+FFFD. */
+static inline struct rn_json *rn_json_string(struct rn_run *run, const char *text)
+{
+    return text ? run->api->json_string(run, text, strlen(text)) : run->api->json_null(run);
+}
+
+/* A string that may hold U+0000. */
+static inline struct rn_json *rn_json_string_n(struct rn_run *run, const char *text, size_t size)
+{
+    return run->api->json_string(run, text, size);
+}
+
+static inline struct rn_json *rn_json_array(struct rn_run *run)
+{
+    return run->api->json_array(run);
+}
+
+static inline struct rn_json *rn_json_object(struct rn_run *run)
+{
+    return run->api->json_object(run);
+}
+
+/* Sets or replaces a member. `value` becomes part of `object` and must not be part of another value; NULL is ignored.
+ * RN_EINVAL: `object` is no object. */
+static inline int32_t rn_json_set(struct rn_run *run, struct rn_json *object, const char *key, struct rn_json *value)
+{
+    return run->api->json_set(run, object, key, value);
+}
+
+/* Appends an element; as rn_json_set(). */
+static inline int32_t rn_json_append(struct rn_run *run, struct rn_json *array, struct rn_json *value)
+{
+    return run->api->json_append(run, array, value);
+}
+
+/* RN_JSON_NULL … RN_JSON_OBJECT; -1 for NULL (undefined). */
+static inline int32_t rn_json_kind(struct rn_run *run, const struct rn_json *value)
+{
+    return value ? run->api->json_kind(value) : -1;
+}
+
+/* The number of elements or members; 0 for anything else. */
+static inline size_t rn_json_size(struct rn_run *run, const struct rn_json *value)
+{
+    return value ? run->api->json_size(value) : 0;
+}
+
+/* A member by its name, or NULL: also when `object` is NULL or no object, so that calls may be nested. */
+static inline const struct rn_json *rn_json_get(struct rn_run *run, const struct rn_json *object, const char *key)
+{
+    return object ? run->api->json_get(object, key) : NULL;
+}
+
+/* The first element or member, then the next: for (v = rn_json_first(run, a); v; v = rn_json_next(run, v)). */
+static inline const struct rn_json *rn_json_first(struct rn_run *run, const struct rn_json *value)
+{
+    return value ? run->api->json_first(value) : NULL;
+}
+
+static inline const struct rn_json *rn_json_next(struct rn_run *run, const struct rn_json *value)
+{
+    return run->api->json_next(value);
+}
+
+/* The member's name; NULL for an element. */
+static inline const char *rn_json_key(struct rn_run *run, const struct rn_json *value)
+{
+    return run->api->json_key(value);
+}
+
+/* The text of a string, its length in *ret_size (which may be NULL); NULL if it is no string. */
+static inline const char *rn_json_text(struct rn_run *run, const struct rn_json *value, size_t *ret_size)
+{
+    return value ? run->api->json_text(value, ret_size) : NULL;
+}
+
+/* The literal of a number, digit for digit; NULL if it is no number. */
+static inline const char *rn_json_number_text(struct rn_run *run, const struct rn_json *value)
+{
+    return value ? run->api->json_number_text(value) : NULL;
+}
+
+/* False if it is no number, has a fraction or does not fit. */
+static inline bool rn_json_to_integer(struct rn_run *run, const struct rn_json *value, int64_t *ret)
+{
+    return value && run->api->json_to_integer(value, ret);
+}
+
+static inline bool rn_json_to_double(struct rn_run *run, const struct rn_json *value, double *ret)
+{
+    return value && run->api->json_to_double(value, ret);
+}
+
+/* True for `true` only. */
+static inline bool rn_json_is_true(struct rn_run *run, const struct rn_json *value)
+{
+    return value && run->api->json_to_boolean(value);
+}
+
+/* ---------------------------------------------------- props and accounts */
+
+/* The configured value of a prop, of the type it was declared with; NULL: not set (optional props only). */
+static inline const struct rn_json *rn_prop(struct rn_run *run, const char *name)
+{
+    return run->api->prop(run, name);
+}
+
+/* The value of a string prop; NULL: not set. */
+static inline const char *rn_prop_string(struct rn_run *run, const char *name)
+{
+    return rn_json_text(run, run->api->prop(run, name), NULL);
+}
+
+/* The value of an integer prop, or `otherwise`. */
+static inline int64_t rn_prop_integer(struct rn_run *run, const char *name, int64_t otherwise)
+{
+    int64_t value = otherwise;
+    return rn_json_to_integer(run, run->api->prop(run, name), &value) ? value : otherwise;
+}
+
+/* The value of a boolean prop; false if not set. */
+static inline bool rn_prop_boolean(struct rn_run *run, const char *name)
+{
+    return rn_json_is_true(run, run->api->prop(run, name));
+}
+
+/* One value of the account behind an RN_APP prop: a field of the app's auth, or oauth_access_token (fresh). NULL: the
+ * account has no such field. */
+static inline const char *rn_auth(struct rn_run *run, const char *app_prop, const char *field)
+{
+    return run->api->auth(run, app_prop, field);
+}
+
+/* The public URL of an RN_HTTP_INTERFACE prop. */
+static inline const char *rn_endpoint(struct rn_run *run, const char *http_prop)
+{
+    return run->api->endpoint(run, http_prop);
+}
+
+/* ---------------------------------------------------------- configure time */
+
+/* Offers an option: in options(). `label` NULL: the value's text. RN_ETOOBIG past 1,000 options a page. */
+static inline int32_t rn_option(struct rn_run *run, const char *label, struct rn_json *value)
+{
+    return run->api->option(run, label, value);
+}
+
+/* Says that there is a next page, and what to hand to it: in options(). */
+static inline int32_t rn_options_context(struct rn_run *run, struct rn_json *context)
+{
+    return run->api->options_context(run, context);
+}
+
+/* Adds a prop: in additional_props(). The definition is copied; it may not have options() or inputs_fn. */
+static inline int32_t rn_add_prop(struct rn_run *run, const struct rn_prop *prop)
+{
+    return run->api->add_prop(run, prop);
+}
+
+/* ---------------------------------------------------------------- sources */
+
+/* A value of the instance's db, with the writes of this callback applied; NULL: none. */
+static inline const struct rn_json *rn_db_get(struct rn_run *run, const char *key)
+{
+    return run->api->db_get(run, key);
+}
+
+/* Sets a value; it takes effect when the callback returns 0. Key: 1 to 256 bytes. RN_ETOOBIG: over 1 MiB in all. */
+static inline int32_t rn_db_set(struct rn_run *run, const char *key, const struct rn_json *value)
+{
+    return run->api->db_set(run, key, value);
+}
+
+static inline int32_t rn_db_delete(struct rn_run *run, const char *key)
+{
+    return run->api->db_delete(run, key);
+}
+
+/* The keys, an array of strings, with the writes of this callback applied. */
+static inline const struct rn_json *rn_db_keys(struct rn_run *run)
+{
+    return run->api->db_keys(run);
+}
+
+/* The event that run() was called with. HTTP: {method, path, query, headers, body, bodyRaw, url, client_ip}, header
+ * names in lower case; timer: {timestamp, interval_seconds | cron}; run by hand: {timestamp} or what was given. */
+static inline const struct rn_json *rn_event(struct rn_run *run)
+{
+    return run->api->event(run);
+}
+
+/* The HTTP request of the event, without building the JSON. NULL where the event is no HTTP request. */
+static inline const char *rn_request_method(struct rn_run *run)
+{
+    return run->api->request_method(run);
+}
+
+static inline const char *rn_request_path(struct rn_run *run)
+{
+    return run->api->request_path(run);
+}
+
+/* A query parameter, decoded; NULL: none. */
+static inline const char *rn_request_query(struct rn_run *run, const char *name)
+{
+    return run->api->request_query(run, name);
+}
+
+/* A header by its name in any case; NULL: none. Repeated headers are joined with ", ". */
+static inline const char *rn_request_header(struct rn_run *run, const char *name)
+{
+    return run->api->request_header(run, name);
+}
+
+/* The body, byte for byte. */
+static inline const void *rn_request_body_raw(struct rn_run *run, size_t *ret_size)
+{
+    return run->api->request_body_raw(run, ret_size);
+}
+
+/* The body parsed: JSON by its content type or, for lack of one, its look; an object for forms; else a string. NULL:
+ * it says that it is JSON and is not, or there is none. */
+static inline const struct rn_json *rn_request_body(struct rn_run *run)
+{
+    return run->api->request_body(run);
+}
+
+/* Where element `index` of a JSON-array body stands in the raw body. RN_EINVAL: the body is no JSON array;
+ * RN_ENOTFOUND: it has no such element. */
+static inline int32_t rn_request_element_span(struct rn_run *run, size_t index, size_t *ret_offset, size_t *ret_size)
+{
+    return run->api->request_element_span(run, index, ret_offset, ret_size);
+}
+
+/* Answers the HTTP request; needs RN_CUSTOM_RESPONSE. It goes out after the run's commit; the first answer counts.
+ * RN_EINVAL: status outside 100 to 599, or a header that HTTP does not allow. */
+static inline int32_t rn_respond(struct rn_run *run, int32_t status, const struct rn_pair *headers, size_t header_count,
+                                 const void *body, size_t size)
+{
+    return run->api->respond(run, status, headers, header_count, body, size);
+}
+
+/* Emits an event to whoever listens; it is delivered when the callback returns 0. `meta` may be NULL. RN_EINVAL: the
+ * dedupe strategy needs an id, or a numeric one. RN_ETOOBIG: over 10,000 events or 32 MiB in one run. */
+static inline int32_t rn_emit(struct rn_run *run, const struct rn_json *event, const struct rn_emit_meta *meta)
+{
+    return run->api->emit(run, event, meta);
+}
+
+/* ---------------------------------------------------------------- actions */
+
+/* Sets steps.<namespace>.<name>. Names that start with $ are reserved, but for those below. */
+static inline int32_t rn_export(struct rn_run *run, const char *name, const struct rn_json *value)
+{
+    return run->api->export_value(run, name, value);
+}
+
+/* The step's result: steps.<namespace>.$return_value. */
+static inline int32_t rn_return(struct rn_run *run, const struct rn_json *value)
+{
+    return run->api->export_value(run, "$return_value", value);
+}
+
+/* The line shown on the step: "Successfully sent …". */
+static inline int32_t rn_summary(struct rn_run *run, const char *text)
+{
+    return run->api->export_value(run, "$summary", rn_json_string(run, text));
+}
+
+/* Ends the workflow after this step, as a success; `reason` is shown with the run. */
+static inline int32_t rn_flow_exit(struct rn_run *run, const char *reason)
+{
+    return run->api->flow_exit(run, reason);
+}
+
+/* The same for every attempt of this step of this run, and different for any other; `index` tells apart the requests
+ * of one step. 32 hexadecimal digits. Hand it to vendors that take one. */
+static inline const char *rn_idempotency_key(struct rn_run *run, uint32_t index)
+{
+    return run->api->idempotency_key(run, index);
+}
+
+/* 1 for the first attempt of the step. */
+static inline uint32_t rn_attempt(struct rn_run *run)
+{
+    return run->api->attempt(run);
+}
+
+/* ------------------------------------------------------------ HTTP client */
+
+/* Performs a request under the host's egress policy (http and https; private addresses only where runnel.yaml allows
+ * them; at most 5 redirects; answers of at most 32 MiB). On failure it has called rn_fail() with a text that
+ * names the request and the answer, so that `return err` is enough.
+ *   RN_EHTTP status >= 400 (*ret is set)   RN_EAUTH 401   RN_ERATE 429   RN_EUNAVAILABLE 5xx, or no connection
+ *   RN_EUNKNOWN the request went out and no answer came   RN_EPERM refused by the policy   RN_ETIMEDOUT, RN_ECANCELED */
+static inline int32_t rn_http(struct rn_run *run, const struct rn_http_request *request,
+                              const struct rn_http_response **ret)
+{
+    return run->api->http(run, request, ret);
+}
+
+/* Performs the request that an RN_HTTP_REQUEST prop holds; as rn_http(). */
+static inline int32_t rn_execute(struct rn_run *run, const char *http_request_prop,
+                                 const struct rn_http_response **ret)
+{
+    return run->api->execute(run, http_request_prop, ret);
+}
+
+/* ---------------------------------------------------------------- helpers */
+
+/* HMAC as lower-case hexadecimal digits; RN_SHA1 or RN_SHA256. */
+static inline const char *rn_hmac_hex(struct rn_run *run, int32_t digest, const void *key, size_t key_size,
+                                      const void *data, size_t size)
+{
+    return run->api->hmac_hex(run, digest, key, key_size, data, size);
+}
+
+static inline const char *rn_hash_hex(struct rn_run *run, int32_t digest, const void *data, size_t size)
+{
+    return run->api->hash_hex(run, digest, data, size);
+}
+
+/* Compares two strings in a time that does not depend on where they differ. False if one is NULL. */
+static inline bool rn_equal_constant_time(struct rn_run *run, const char *a, const char *b)
+{
+    return a && b && run->api->equal_constant_time(a, strlen(a), b, strlen(b));
+}
+
+/* `bytes` random bytes (at most 1,024) from the system, as 2 × bytes hexadecimal digits. */
+static inline const char *rn_random_hex(struct rn_run *run, size_t bytes)
+{
+    return run->api->random_hex(run, bytes);
+}
+
+/* A random UUID (version 4). */
+static inline const char *rn_uuid(struct rn_run *run)
+{
+    return run->api->uuid(run);
+}
+
+static inline const char *rn_base64(struct rn_run *run, const void *data, size_t size)
+{
+    return run->api->base64(run, data, size);
+}
+
+/* NULL if it is not base64. */
+static inline const void *rn_base64_decode(struct rn_run *run, const char *text, size_t *ret_size)
+{
+    return run->api->base64_decode(run, text, ret_size);
+}
+
+/* Percent-encodes all but the unreserved characters of RFC 3986: for one path segment or query value. */
+static inline const char *rn_url_encode(struct rn_run *run, const char *text)
+{
+    return run->api->url_encode(run, text);
+}
+
+static inline int64_t rn_now_ms(struct rn_run *run)
+{
+    return run->api->now_ms();
+}
+
+/* ISO 8601 (2026-11-23T10:00:00.123Z, any offset) to ms. False if it is not one. */
+static inline bool rn_parse_time(struct rn_run *run, const char *iso8601, int64_t *ret_ms)
+{
+    return iso8601 && run->api->parse_time(iso8601, ret_ms);
+}
+
+/* ms to ISO 8601 in UTC, with milliseconds. */
+static inline const char *rn_format_time(struct rn_run *run, int64_t ms)
+{
+    return run->api->format_time(run, ms);
+}
+
+/* -------------------------------------------------------------- the call */
+
+/* When the call is to end, in ms since the epoch. */
+static inline int64_t rn_deadline_ms(struct rn_run *run)
+{
+    return run->api->deadline_ms(run);
+}
+
+/* Whether the call has been cancelled; long loops ask. */
+static inline bool rn_is_cancelled(struct rn_run *run)
+{
+    return run->api->is_cancelled(run);
+}
+
+/* Waits. RN_ETIMEDOUT (at once) if the deadline is nearer, RN_ECANCELED when the call is cancelled. */
+static inline int32_t rn_sleep_ms(struct rn_run *run, int64_t ms)
+{
+    return run->api->sleep_ms(run, ms);
+}
+
+/* Writes a line to the run's log (64 KiB a line, 1 MiB a call; more is cut). Secrets of the account are redacted. */
+static inline void rn_log(struct rn_run *run, int32_t level, const char *text)
+{
+    run->api->log(run, level, text);
+}
+
+/* Says why the callback fails, and returns `code`: return rn_fail(run, RN_EFAILED, "…"). The last text counts. */
+static inline int32_t rn_fail(struct rn_run *run, int32_t code, const char *text)
+{
+    return (run->api->fail)(run, code, text); /* in parentheses: cmocka has a macro of that name */
+}
+
+/* Joins texts: rn_text(run, (const char *[]){"a", b, "c"}, 3). NULLs are left out. */
+static inline const char *rn_text(struct rn_run *run, const char *const *parts, size_t count)
+{
+    return run->api->text(run, parts, count);
+}
+
+/* RN_TEXT(run, "a", b, "c"): the same in C. */
+#ifndef __cplusplus
+#define RN_TEXT(run_, ...)                                                                         \
+    rn_text((run_), (const char *const[]){__VA_ARGS__},                                            \
+            sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+#endif
+
+/* A folder of the run's own for files, removed after it. NULL if it could not be made. */
+static inline const char *rn_temp_dir(struct rn_run *run)
+{
+    return run->api->temp_dir(run);
+}
+
+#endif

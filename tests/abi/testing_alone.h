@@ -1,0 +1,1 @@
+#include <runnel/testing.h>
