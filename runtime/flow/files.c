@@ -1,0 +1,106 @@
+#include "flow/load.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int file_read(const char *path, size_t max, char **ret, size_t *ret_size, struct err *err)
+{
+    int result = 0;
+    struct buf text = BUF_INIT(max + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        result = err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "it cannot be read: %s", strerror(errno));
+        goto out;
+    }
+    struct stat status;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        result = err_set(err, RN_EIO, "it is not a file");
+        goto out;
+    }
+    for (;;) {
+        char part[16384];
+        ssize_t n = read(fd, part, sizeof(part));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            result = err_set(err, RN_EIO, "it cannot be read: %s", strerror(errno));
+            goto out;
+        }
+        if (n == 0)
+            break;
+        buf_add(&text, part, (size_t)n);
+        if (buf_is_overflowed(&text) || text.len > max) {
+            result = err_set(err, RN_ETOOBIG, "it has more than %zu bytes", max);
+            goto out;
+        }
+    }
+    *ret = buf_take(&text, ret_size);
+out:
+    if (fd >= 0)
+        close(fd);
+    buf_release(&text);
+    return result;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_good_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+            return false;
+    }
+    return name.len > 0 && name.len <= 100;
+}
+
+size_t files_list(struct load *load, const char *dir, const char *shown_dir, char ***ret)
+{
+    *ret = NULL;
+    DIR *stream = opendir(dir);
+    if (!stream) {
+        if (errno != ENOENT)
+            problem_add(load->problems, shown_dir, 0, 0, "this folder cannot be read: %s", strerror(errno));
+        return 0;
+    }
+    size_t count = 0;
+    char **list = NULL;
+    const struct dirent *entry;
+    while ((entry = readdir(stream))) {
+        struct str name = str_from(entry->d_name);
+        if (name.ptr[0] == '.')
+            continue;
+        char *shown_name = xasprintf("%s/%s", shown_dir, entry->d_name);
+        if (str_ends(name, ".yml")) {
+            problem_warn(load->problems, shown_name, 0, 0, "this file is not read: give it a name that ends in .yaml");
+        } else if (str_ends(name, ".yaml")) {
+            name.len -= 5;
+            if (is_good_name(name)) {
+                list = xrealloc(list, (count + 1) * sizeof(*list));
+                list[count++] = str_dup(name);
+            } else {
+                problem_add(load->problems, shown_name, 0, 0,
+                            "a file's name may have letters, digits, '-', '_' and '.' before .yaml, 100 at most");
+            }
+        }
+        free(shown_name);
+    }
+    closedir(stream);
+    if (count > 1)
+        qsort(list, count, sizeof(*list), compare);
+    *ret = list;
+    return count;
+}
+
+void names_free(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}

@@ -1,0 +1,175 @@
+/* What starts a workflow: a source of its own, a shared source, the native HTTP trigger, or only a person. */
+#include "flow/load.h"
+
+enum { TRIGGERS_MAX = 100 };
+
+static const char *const kinds[] = {"uses", "source", "http", "manual"};
+
+static bool has_kind(const struct json *item, const char *kind)
+{
+    const struct json *value = json_get(item, kind);
+    if (json_is(value, JSON_NULL))
+        return strcmp(kind, "http") == 0; /* "http:" is a likely slip for "http: {}" */
+    return value && !(json_is(value, JSON_BOOLEAN) && !json_is_true(value));
+}
+
+static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+{
+    size_t index = workflow->trigger_count;
+    const struct json *value = json_get(item, "namespace");
+    const char *name = field_text(file, item, "namespace");
+    if (!name) {
+        if (!value && index > 0)
+            at_value(file, item, "a trigger needs a \"namespace\"; only the first may do without (it is \"trigger\" then)");
+        trigger->namespace_ = index == 0 ? xstrdup("trigger") : xasprintf("trigger_%zu", index + 1);
+        return;
+    }
+    trigger->namespace_ = xstrdup(name);
+    if (!is_identifier(str_from(name)) || strlen(name) > 100)
+        at_value(file, value, "a namespace has letters, digits and '_', no digit first, 100 at most; \"%s\" is none", name);
+    else if (index > 0 && strcmp(name, "trigger") == 0)
+        at_value(file, value, "\"trigger\" is the first trigger's name: choose another");
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(workflow->triggers[i].namespace_, name) == 0)
+            at_value(file, value, "another trigger has the namespace \"%s\" already", name);
+}
+
+static void read_shared(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+{
+    static const char *const not_here[] = {"props", "dynamic_props", "dedupe"};
+    struct load *load = file->load;
+    const struct json *value = json_get(item, "source");
+    const char *name = field_text(file, item, "source");
+    for (size_t i = 0; i < COUNT_OF(not_here); i++)
+        if (json_get(item, not_here[i]))
+            at_name(file, json_get(item, not_here[i]), "\"%s\" of a shared source stands in sources/%s.yaml", not_here[i], name ? name : "NAME");
+    if (!name)
+        return;
+    trigger->source = str_starts(str_from(name), "sources/") ? xstrdup(name) : xasprintf("sources/%s", name);
+    for (size_t i = 0; i < workflow->trigger_count; i++)
+        if (workflow->triggers[i].source && strcmp(workflow->triggers[i].source, trigger->source) == 0)
+            at_value(file, value, "another trigger of this workflow has the source \"%s\" already: each event would run it twice", name);
+    if (load->is_kept || project_source(load->project, str_from(trigger->source)))
+        return;
+    if (map_get(&load->broken_sources, str_from(trigger->source))) {
+        at_value(file, value, "the source \"%s\" has mistakes: see %s.yaml", name, trigger->source);
+        return;
+    }
+    struct nearest nearest;
+    nearest_init(&nearest, str_from(name));
+    for (size_t i = 0; i < load->project->source_count; i++)
+        if (str_starts(str_from(load->project->sources[i]->id), "sources/"))
+            nearest_offer(&nearest, load->project->sources[i]->id + strlen("sources/"));
+    char hint[NEAREST_TEXT_MAX];
+    at_value(file, value, "there is no source \"%s\"%s", name,
+             nearest.best ? nearest_text(&nearest, hint) : ": a shared source is a file of the folder sources/");
+}
+
+static void read_own(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+{
+    struct load *load = file->load;
+    trigger->source = xasprintf("workflows/%s/%s", workflow->id, trigger->namespace_);
+    struct source *source = source_new(xstrdup(trigger->source), file->name);
+    use_read(file, item, true, NULL, false, &source->use);
+    source->inactive = workflow->inactive;
+    source_read_dedupe(file, item, source);
+    if (load->is_kept)
+        source_free(source);
+    else
+        project_add_source(load->project, source);
+}
+
+static void read_http(struct file *file, const struct json *item, struct trigger *trigger)
+{
+    const struct json *http = field(file, item, "http", JSON_OBJECT);
+    if (json_is(json_get(item, "http"), JSON_NULL))
+        at_name(file, json_get(item, "http"), "the HTTP trigger is written \"http: {}\"");
+    for (const struct json *option = json_first(http); option; option = json_next(option))
+        at_name(file, option, "the HTTP trigger has no option \"%s\" in this version: write http: {}", json_name(option));
+    trigger->config = json_new_object();
+}
+
+/* "schedule" and the like are told apart from typing errors. */
+static void check_trigger_keys(struct file *file, const struct json *item)
+{
+    static const char *const keys[] = {"namespace", "uses",   "props", "dynamic_props", "source", "channel",
+                                       "id",        "dedupe", "http",  "manual",        NULL};
+    static const char *const later[] = {"schedule", "timer", "cron", "email"};
+    bool is_later = false;
+    for (size_t i = 0; i < COUNT_OF(later); i++) {
+        const struct json *member = json_get(item, later[i]);
+        if (member)
+            at_name(file, member, "there is no %s trigger in this version of runnel", later[i]);
+        is_later = is_later || member;
+    }
+    if (!is_later)
+        check_keys(file, item, keys, "a trigger");
+}
+
+static void read_trigger(struct file *file, const struct json *item, struct workflow *workflow)
+{
+    struct trigger *trigger = &workflow->triggers[workflow->trigger_count];
+    size_t errors = problems_errors(file->load->problems), found = 0;
+    check_trigger_keys(file, item);
+    bool has_later_kind = problems_errors(file->load->problems) > errors;
+    read_namespace(file, item, workflow, trigger);
+    if (json_get(item, "id") && !file->load->is_kept)
+        warn_name(file, json_get(item, "id"), "\"id\" is Pipedream's own name for this trigger: it is ignored here");
+    const char *channel = field_text(file, item, "channel");
+    trigger->channel = xstrdup(channel ? channel : "");
+    const char *kind = NULL;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (!has_kind(item, kinds[i]))
+            continue;
+        if (found++ == 0)
+            kind = kinds[i];
+        else
+            at_name(file, json_get(item, kinds[i]), "a trigger has one of \"uses\", \"source\", \"http\" and \"manual\": \"%s\" is here beside \"%s\"", kinds[i], kind);
+    }
+    trigger->kind = TRIGGER_MANUAL;
+    if (!kind) {
+        if (!has_later_kind)
+            at_value(file, item, "a trigger needs \"uses\" (a source's key), \"source\" (a file of sources/), \"http: {}\" or \"manual: true\"");
+    } else if (strcmp(kind, "manual") == 0) {
+        (void)field_bool(file, item, "manual", true);
+    } else if (strcmp(kind, "http") == 0) {
+        trigger->kind = TRIGGER_HTTP;
+        read_http(file, item, trigger);
+    } else {
+        trigger->kind = TRIGGER_SOURCE;
+        if (strcmp(kind, "source") == 0)
+            read_shared(file, item, workflow, trigger);
+        else
+            read_own(file, item, workflow, trigger);
+    }
+    static const char *const of_sources[] = {"props", "dynamic_props", "dedupe", "channel"};
+    for (size_t i = 0; kind && trigger->kind != TRIGGER_SOURCE && i < COUNT_OF(of_sources); i++)
+        if (json_get(item, of_sources[i]))
+            at_name(file, json_get(item, of_sources[i]), "\"%s\" belongs to a source; a trigger with \"%s\" has none", of_sources[i], kind);
+}
+
+void workflow_read_triggers(struct file *file, const struct json *root, struct workflow *workflow)
+{
+    const struct json *list = field(file, root, "triggers", JSON_ARRAY);
+    if (json_count(list) == 0) {
+        if (!json_get(root, "triggers") || list || json_is(json_get(root, "triggers"), JSON_NULL))
+            warn_name(file, json_get(root, "triggers"), "the workflow has no trigger: only `runnel run` starts it");
+        return;
+    }
+    if (json_count(list) > TRIGGERS_MAX) {
+        at_name(file, list, "more than %d triggers", TRIGGERS_MAX);
+        return;
+    }
+    workflow->triggers = xcalloc(json_count(list), sizeof(*workflow->triggers));
+    for (const struct json *item = json_first(list); item; item = json_next(item)) {
+        if (json_is(item, JSON_OBJECT))
+            read_trigger(file, item, workflow);
+        else
+            at_value(file, item, "a trigger is a mapping: namespace, uses, props");
+        struct trigger *trigger = &workflow->triggers[workflow->trigger_count++];
+        if (!trigger->namespace_)
+            trigger->namespace_ = xstrdup("");
+        if (!trigger->channel)
+            trigger->channel = xstrdup("");
+    }
+}
