@@ -1,0 +1,296 @@
+/* Calls of a source's component: hooks, and runs for HTTP requests. Each blocks its thread from the
+ * call to the commit; the work between is done on the host's reader thread (reading the answer) and
+ * the store's writer thread (committing), so that a request costs two wake-ups here. */
+#include "base/fault.h"
+#include "engine/internal.h"
+
+enum {
+    CONFLICT_TRIES = 20, /* runs of one source that change its db at the same time */
+    LOG_LINES = 200,     /* of one run */
+};
+
+/* One try of a call. Lives on the caller's stack; `lock` and `cond` hand it back. */
+struct source_call {
+    struct engine *engine;
+    struct instance *instance;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool is_done;
+    struct err err; /* code 0: committed */
+    int64_t retry_after_ms;
+    struct buf bytes; /* the answer's sections, copied: emits and writes point into it */
+    struct emit *emits;
+    struct db_write *writes;
+    struct json *answer;
+    struct source_answer *response; /* NULL: a hook */
+    struct acceptance acceptance;
+    pthread_mutex_t log_lock;
+    struct json *logs; /* log_lock while the call runs */
+};
+
+static void finish(struct source_call *call, int code, const char *text)
+{
+    pthread_mutex_lock(&call->lock);
+    if (code)
+        (void)err_set(&call->err, code, "%s", text);
+    call->is_done = true;
+    pthread_cond_signal(&call->cond);
+    pthread_mutex_unlock(&call->lock);
+}
+
+static void committed(struct acceptance *acceptance, int code, const struct err *err)
+{
+    finish(acceptance->ctx, code, code ? err->text : "");
+}
+
+static struct str keep(struct source_call *call, const struct frame *frame, int64_t index)
+{
+    struct str section = frame_section(frame, index);
+    size_t at = call->bytes.len;
+    buf_add_str(&call->bytes, section);
+    return str_n(call->bytes.ptr + at, section.len);
+}
+
+static size_t total_of(const struct frame *frame)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < frame->section_count; i++)
+        total += frame->sections[i].len;
+    return total;
+}
+
+static void read_response(struct source_call *call, const struct frame *frame)
+{
+    const struct json *response = json_get(call->answer, "response");
+    if (!response || !call->response)
+        return;
+    call->response->status = (int)json_get_i64(response, "status", 200);
+    json_free(call->response->headers);
+    call->response->headers = json_copy(json_get(response, "headers"));
+    buf_clear(&call->response->body);
+    buf_add_str(&call->response->body, frame_section(frame, json_get_i64(response, "section", -1)));
+}
+
+static void read_effects(struct source_call *call, const struct frame *frame)
+{
+    struct acceptance *a = &call->acceptance;
+    const struct json *emits = json_get(call->answer, "emits"),
+                      *writes = json_get(call->answer, "writes");
+    (void)buf_reserve(&call->bytes,
+                      total_of(frame)); /* so that the views stay valid while it fills */
+    call->emits = xcalloc(json_count(emits), sizeof(*call->emits));
+    for (const struct json *e = json_first(emits); e; e = json_next(e))
+        call->emits[a->emit_count++] = (struct emit){
+            .id = json_get_text(e, "id"),
+            .name = json_get_text(e, "name"),
+            .summary = json_get_text(e, "summary"),
+            .ts = json_get_i64(e, "ts", 0),
+            .event = keep(call, frame, json_get_i64(e, "section", -1)),
+        };
+    call->writes = xcalloc(json_count(writes), sizeof(*call->writes));
+    for (const struct json *w = json_first(writes); w; w = json_next(w))
+        call->writes[a->write_count++] = (struct db_write){
+            .key = json_get_text(w, "key"),
+            .value = json_get_bool(w, "delete", false)
+                         ? STR_NONE
+                         : keep(call, frame, json_get_i64(w, "section", -1)),
+        };
+    a->emits = call->emits;
+    a->writes = call->writes;
+}
+
+/* On the host's reader thread. */
+static void answered(void *ctx, const struct call_result *result)
+{
+    struct source_call *call = ctx;
+    if (result->code == 0 && json_parse_own(result->frame->json, &call->answer, NULL))
+        call->answer = NULL;
+    struct plugin_error error;
+    plugin_error_of(result, call->answer, &error);
+    call->retry_after_ms = error.retry_after_ms;
+    if (error.code) {
+        finish(call, error.code, error.text);
+        return;
+    }
+    read_response(call, result->frame);
+    read_effects(call, result->frame);
+    struct acceptance *a = &call->acceptance;
+    pthread_mutex_lock(&call->log_lock);
+    a->logs = call->logs;
+    pthread_mutex_unlock(&call->log_lock);
+    if (a->emit_count == 0 && a->write_count == 0 && json_count(a->logs) == 0) {
+        finish(call, 0, "");
+        return;
+    }
+    fault_point("source.before_commit");
+    int rc = acceptance_submit(a);
+    if (rc)
+        finish(call, rc, "more work waits for the store than it can take");
+}
+
+static void logged(void *ctx, struct str level, struct str text)
+{
+    struct source_call *call = ctx;
+    pthread_mutex_lock(&call->log_lock);
+    if (!call->logs)
+        call->logs = json_new_array();
+    if (json_count(call->logs) < LOG_LINES) {
+        struct json *line = json_append(call->logs, json_new_object());
+        json_set_integer(line, "ts", clock_now_ms());
+        json_set_str(line, "level", level);
+        json_set_str(line, "text", text);
+    }
+    pthread_mutex_unlock(&call->log_lock);
+}
+
+/* `head`: the frame's JSON with op and component, without its closing brace. `body`: section 0 of a
+ * run; ptr NULL for a hook. */
+static int call_once(struct engine *engine, struct instance *instance, const struct buf *head,
+                     struct str body, int64_t timeout_ms, bool force_snapshot,
+                     struct source_answer *response, int64_t *ret_retry_after_ms, struct err *err)
+{
+    struct source_call call = {
+        .engine = engine,
+        .instance = instance,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .cond = PTHREAD_COND_INITIALIZER,
+        .log_lock = PTHREAD_MUTEX_INITIALIZER,
+        .retry_after_ms = -1,
+        .bytes = BUF_INIT(LIMIT_FRAME_BYTES),
+        .response = response,
+    };
+    call.acceptance = (struct acceptance){.engine = engine,
+                                          .instance = instance,
+                                          .ignores_quota = !response,
+                                          .done = committed,
+                                          .ctx = &call};
+    struct str sections[2];
+    uint32_t section_count = 0;
+    if (body.ptr)
+        sections[section_count++] = body;
+    struct buf json = BUF_INIT(MIB(2)), snapshot = BUF_INIT(LIMIT_JSON_BYTES);
+    buf_add_str(&json, buf_str(head));
+    int rc =
+        instance_prepare_call(engine, instance, force_snapshot, &json, sections, &section_count,
+                              &snapshot, &call.acceptance.seen_db_version, err);
+    if (rc == 0) {
+        buf_add_char(&json, '}');
+        struct call request = {
+            .frame = {.json = buf_str(&json), .sections = sections, .section_count = section_count},
+            .timeout_ms = timeout_ms,
+            .done = answered,
+            .log = logged,
+            .ctx = &call,
+        };
+        (void)host_call(instance->host, &request);
+        pthread_mutex_lock(&call.lock);
+        while (!call.is_done)
+            pthread_cond_wait(&call.cond, &call.lock);
+        pthread_mutex_unlock(&call.lock);
+        rc = call.err.code;
+        if (rc)
+            (void)err_set(err, rc, "%s", call.err.text);
+        *ret_retry_after_ms = call.retry_after_ms;
+    }
+    if (rc)
+        for (const struct json *l = json_first(call.logs); l; l = json_next(l))
+            source_log(engine, instance->id, json_get_c(l, "level"), json_get_c(l, "text"));
+    buf_release(&json);
+    buf_release(&snapshot);
+    buf_release(&call.bytes);
+    free(call.emits);
+    free(call.writes);
+    json_free(call.answer);
+    json_free(call.logs);
+    pthread_cond_destroy(&call.cond);
+    pthread_mutex_destroy(&call.lock);
+    pthread_mutex_destroy(&call.log_lock);
+    return rc;
+}
+
+/* Tries again where the db has moved on, where the host had lost the instance, and once where the
+ * host went for another call's sake. */
+static int call_until_settled(struct engine *engine, struct instance *instance,
+                              const struct buf *head, struct str body, int64_t timeout_ms,
+                              struct source_answer *response, struct err *err)
+{
+    bool was_refreshed = false;
+    int rc = RN_ECONFLICT;
+    for (int tries = 0; tries < CONFLICT_TRIES && rc == RN_ECONFLICT; tries++) {
+        int64_t retry_after_ms = -1;
+        struct err why = ERR_INIT;
+        if (response)
+            response->status = 0;
+        rc = call_once(engine, instance, head, body, timeout_ms, tries > 0, response,
+                       &retry_after_ms, &why);
+        if (rc == RN_EAUTH && !was_refreshed) {
+            was_refreshed = true;
+            pthread_mutex_lock(&instance->lock);
+            bool can_refresh = false;
+            for (const struct json *a = json_first(instance->app_props); a; a = json_next(a))
+                can_refresh |= accounts_invalidate(engine->accounts, json_c(a));
+            pthread_mutex_unlock(&instance->lock);
+            instance_touch(instance);
+            if (can_refresh)
+                rc = RN_ECONFLICT;
+        }
+        if (rc)
+            (void)err_set(err, rc, "%s", why.text);
+    }
+    return rc;
+}
+
+int source_hook(struct engine *engine, struct instance *instance, const char *hook, struct err *err)
+{
+    struct buf head = BUF_INIT(KIB(4));
+    buf_addf(&head, "{\"op\":\"hook\",\"hook\":\"%s\",\"component\":\"%s\",\"timeout_ms\":%d", hook,
+             instance->component, LIMIT_HOOK_MS);
+    int rc = call_until_settled(engine, instance, &head, STR_NONE, LIMIT_HOOK_MS, NULL, err);
+    buf_release(&head);
+    return rc;
+}
+
+static void add_member(struct buf *out, const char *name, struct str value)
+{
+    buf_addf(out, ",\"%s\":", name);
+    json_write_string(out, value);
+}
+
+static void add_request(struct buf *out, struct str path, const struct http_request *request)
+{
+    buf_add_c(out, ",\"request\":{\"method\":");
+    json_write_string(out, str_from(request->method));
+    add_member(out, "path", path);
+    add_member(out, "query", request->query);
+    add_member(out, "client_ip", request->client_ip);
+    buf_add_c(out, ",\"url\":");
+    struct buf url = BUF_INIT(KIB(64));
+    buf_addf(&url, "%s://" STR_FMT STR_FMT "%s" STR_FMT, request->is_tls ? "https" : "http",
+             STR_ARG(request->host), STR_ARG(request->path), request->query.len ? "?" : "",
+             STR_ARG(request->query));
+    json_write_string(out, buf_str(&url));
+    buf_release(&url);
+    buf_add_c(out, ",\"headers\":{");
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (i)
+            buf_add_char(out, ',');
+        json_write_string(out, request->headers[i].name);
+        buf_add_char(out, ':');
+        json_write_string(out, request->headers[i].value);
+    }
+    buf_add_c(out, "}}");
+}
+
+int source_run_http(struct engine *engine, struct instance *instance, struct str path,
+                    const struct http_request *request, struct source_answer *answer,
+                    struct err *err)
+{
+    struct buf head = BUF_INIT(MIB(1));
+    buf_addf(&head, "{\"op\":\"source_run\",\"component\":\"%s\",\"timeout_ms\":%d",
+             instance->component, LIMIT_SOURCE_RUN_MS);
+    add_request(&head, path, request);
+    struct str body = request->body.ptr ? request->body : str_n("", 0);
+    int rc = call_until_settled(engine, instance, &head, body, LIMIT_SOURCE_RUN_MS, answer, err);
+    buf_release(&head);
+    return rc;
+}

@@ -1,0 +1,310 @@
+/* Opening, starting, reloading and stopping: the order in which the parts come and go. */
+#include "engine/internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STOP_POLL_MS = 20 };
+
+struct project *engine_project(struct engine *engine)
+{
+    pthread_rwlock_rdlock(&engine->project_lock);
+    struct project *project = project_ref(engine->project);
+    pthread_rwlock_unlock(&engine->project_lock);
+    return project;
+}
+
+struct catalog *engine_catalog(struct engine *engine)
+{
+    pthread_rwlock_rdlock(&engine->project_lock);
+    struct catalog *catalog = engine->catalog ? catalog_ref(engine->catalog) : NULL;
+    pthread_rwlock_unlock(&engine->project_lock);
+    return catalog;
+}
+
+static int add_rewrite(struct engine *engine, const char *from, const char *to, bool allow,
+                       struct err *err)
+{
+    int rc = egress_rewrite(engine->egress, str_from(from), str_from(to), err);
+    if (rc || !allow)
+        return rc;
+    struct str rest = str_from(to), host = STR_NONE;
+    ptrdiff_t start = str_find(rest, "://", 0);
+    if (start < 0)
+        return 0;
+    rest = str_n(rest.ptr + start + 3, rest.len - (size_t)start - 3);
+    (void)str_cut(&rest, '/', &host);
+    return egress_allow(engine->egress, host, err);
+}
+
+static int make_egress(struct engine *engine, struct err *err)
+{
+    const struct project *project = engine->project;
+    engine->egress = egress_new();
+    int rc = 0;
+    for (size_t i = 0; i < project->egress_allow_count && rc == 0; i++)
+        rc = egress_allow(engine->egress, str_from(project->egress_allow[i]), err);
+    for (size_t i = 0; i < project->rewrite_count && rc == 0; i++)
+        rc = add_rewrite(engine, project->rewrites[i].from, project->rewrites[i].to, false, err);
+    for (size_t i = 0; i < engine->rewrite_count && rc == 0; i++)
+        rc = add_rewrite(engine, engine->rewrites[i].from, engine->rewrites[i].to, true, err);
+    return rc;
+}
+
+static int make_dir(const char *path, struct err *err)
+{
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return err_set(err, RN_EIO, "%s cannot be made: %s", path, strerror(errno));
+    return 0;
+}
+
+static int load(struct engine *engine, struct catalog *catalog, struct project **ret,
+                struct problems *problems, struct err *err)
+{
+    struct project_options options = {
+        .dir = engine->dir,
+        .data_dir = engine->data_dir,
+        .catalog = catalog,
+        .accounts = engine->accounts ? accounts_lookup : NULL,
+        .accounts_ctx = engine->accounts,
+    };
+    return project_load(&options, ret, problems, err);
+}
+
+static int open_store(struct engine *engine, const struct project *project, struct err *err)
+{
+    struct store_options options = {
+        .quota_bytes = project->limits.store,
+        .history_bytes = project->limits.history_bytes,
+        .history_age_ms = project->limits.history_age_ms,
+    };
+    char *keys = xasprintf("%s/keys", engine->data_dir),
+         *components = xasprintf("%s/components", engine->data_dir);
+    int rc = make_dir(engine->data_dir, err);
+    rc = rc ? rc : make_dir(keys, err);
+    rc = rc ? rc : make_dir(components, err); /* there from the start, so that it can be watched */
+    free(keys);
+    free(components);
+    return rc ? rc : store_open(engine->data_dir, &options, &engine->store, err);
+}
+
+/* The store has to be open before the workflow files are read in full, because it knows the sealed
+ * accounts; and runnel.yaml says how large it may be. So runnel.yaml is read twice. */
+static int open_parts(struct engine *engine, struct problems *problems, struct err *err)
+{
+    struct problems first = PROBLEMS_INIT;
+    struct project *settings = NULL;
+    int rc = load(engine, NULL, &settings, &first, err);
+    problems_release(&first);
+    if (rc)
+        return rc;
+    if (!engine->data_dir)
+        engine->data_dir = xstrdup(settings->data_dir);
+    rc = open_store(engine, settings, err);
+    project_unref(settings);
+    rc = rc ? rc : catalog_open(NULL, engine->data_dir, &engine->catalog, err);
+    if (rc)
+        return rc;
+    engine->accounts = accounts_new(engine);
+    rc = load(engine, engine->catalog, &engine->project, problems, err);
+    rc = rc ? rc : make_egress(engine, err);
+    if (rc)
+        return rc;
+    engine->client = http_client_new(engine->egress, "runnel");
+    engine->supervisor = supervisor_new(NULL);
+    engine->hosts = hosts_new(engine, engine->project->limits.plugin_memory);
+    engine->expressions = expr_engine_new(engine->supervisor);
+    engine->loop = loop_new();
+    engine->dispatcher = dispatcher_new(engine);
+    return deploy_load(engine, err);
+}
+
+int engine_open(const struct engine_options *options, struct engine **ret,
+                struct problems *problems, struct err *err)
+{
+    struct engine *engine = xcalloc(1, sizeof(*engine));
+    engine->dir = xstrdup(options->dir);
+    engine->data_dir = options->data_dir ? xstrdup(options->data_dir) : NULL;
+    engine->is_passive = options->is_passive;
+    engine->started_ms = clock_now_ms();
+    engine->rewrites = xcalloc(options->rewrite_count, sizeof(*engine->rewrites));
+    engine->rewrite_count = options->rewrite_count;
+    for (size_t i = 0; i < options->rewrite_count; i++)
+        engine->rewrites[i] = (struct engine_rewrite){xstrdup(options->rewrites[i].from),
+                                                      xstrdup(options->rewrites[i].to)};
+    pthread_rwlock_init(&engine->project_lock, NULL);
+    pthread_rwlock_init(&engine->instances_lock, NULL);
+    pthread_mutex_init(&engine->deploy_lock, NULL);
+    int rc = open_parts(engine, problems, err);
+    if (rc) {
+        engine_free(engine);
+        return rc;
+    }
+    *ret = engine;
+    return 0;
+}
+
+void engine_get_listen(const struct engine *engine, struct engine_listen *ret)
+{
+    const struct project *project =
+        engine->project; /* before engine_start: nobody replaces it yet */
+    *ret = (struct engine_listen){project->listen,  project->admin,   project->tls_certificate,
+                                  project->tls_key, engine->data_dir, project->limits.body};
+}
+
+void engine_set_ingest_url(struct engine *engine, const char *url)
+{
+    engine->ingest_url = xstrdup(url);
+}
+
+static void recover(void *ctx)
+{
+    dispatcher_recover(ctx);
+}
+
+struct project_change {
+    struct dispatcher *dispatcher;
+    struct project *project;
+};
+
+static void change_project(void *ctx)
+{
+    struct project_change *change = ctx;
+    dispatcher_set_project(change->dispatcher, change->project);
+}
+
+int engine_start(struct engine *engine, struct err *err)
+{
+    atomic_store(&engine->is_accepting, true);
+    if (!engine->is_passive)
+        loop_call(engine->loop, recover, engine->dispatcher);
+    pthread_mutex_lock(&engine->deploy_lock);
+    int rc = engine->is_passive ? 0 : deploy(engine, err);
+    pthread_mutex_unlock(&engine->deploy_lock);
+    struct project_change change = {engine->dispatcher, engine_project(engine)};
+    if (rc == 0)
+        loop_call(engine->loop, change_project, &change);
+    project_unref(change.project);
+    return rc;
+}
+
+static void report_problems(const struct problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *p = &problems->list[i];
+        log_warn("%s:%d:%d: %s", p->file, p->line, p->column, p->text);
+    }
+}
+
+int engine_reload(struct engine *engine, struct problems *problems, struct err *err)
+{
+    struct problems own = PROBLEMS_INIT;
+    struct catalog *catalog = NULL;
+    struct project *project = NULL;
+    pthread_mutex_lock(&engine->deploy_lock);
+    int rc = catalog_open(NULL, engine->data_dir, &catalog, err);
+    if (rc == 0) { /* accounts are looked up in the new catalog already */
+        pthread_rwlock_wrlock(&engine->project_lock);
+        struct catalog *old = engine->catalog;
+        engine->catalog = catalog;
+        pthread_rwlock_unlock(&engine->project_lock);
+        catalog_unref(old);
+        rc = load(engine, catalog, &project, problems ? problems : &own, err);
+    }
+    if (rc == 0) {
+        report_problems(&own);
+        pthread_rwlock_wrlock(&engine->project_lock);
+        struct project *old = engine->project;
+        engine->project = project;
+        pthread_rwlock_unlock(&engine->project_lock);
+        project_unref(old);
+        accounts_forget_file(engine->accounts);
+        rc = engine->is_passive ? 0 : deploy(engine, err);
+        struct project_change change = {engine->dispatcher, engine_project(engine)};
+        loop_call(engine->loop, change_project, &change);
+        project_unref(change.project);
+    }
+    pthread_mutex_unlock(&engine->deploy_lock);
+    problems_release(&own);
+    return rc;
+}
+
+static void stop_dispatch(void *ctx)
+{
+    struct engine *engine = ctx;
+    if (engine->deploy_retry)
+        (void)loop_cancel(engine->loop, engine->deploy_retry);
+    engine->deploy_retry = 0;
+    dispatcher_stop(engine->dispatcher);
+}
+
+struct count {
+    struct dispatcher *dispatcher;
+    size_t active;
+};
+
+static void count_active(void *ctx)
+{
+    struct count *count = ctx;
+    count->active = dispatcher_active(count->dispatcher);
+}
+
+void engine_stop(struct engine *engine, int grace_ms)
+{
+    atomic_store(&engine->is_accepting, false);
+    atomic_store(&engine->is_stopping, true);
+    loop_call(engine->loop, stop_dispatch, engine);
+    int64_t until = clock_mono_ms() + grace_ms;
+    struct count count = {engine->dispatcher, 1};
+    while (count.active && clock_mono_ms() < until) {
+        loop_call(engine->loop, count_active, &count);
+        if (count.active)
+            usleep(STOP_POLL_MS * 1000);
+    }
+    if (count.active)
+        log_warn("%zu step%s still running; their outcome will be unknown after the next start",
+                 count.active, count.active == 1 ? " is" : "s are");
+    while (atomic_load(&engine->retries))
+        usleep(STOP_POLL_MS * 1000);
+}
+
+static void unref_instance(void *value)
+{
+    source_instance_unref(value);
+}
+
+/* Senders first, then what they send to: hosts, loop, store. */
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    atomic_store(&engine->is_stopping, true);
+    accounts_free(engine->accounts);
+    expr_engine_free(engine->expressions);
+    supervisor_free(engine->supervisor, 1000);
+    store_close(engine->store);
+    loop_free(engine->loop);
+    dispatcher_free(engine->dispatcher);
+    hosts_free(engine->hosts);
+    http_client_free(engine->client);
+    map_release(&engine->endpoints, NULL);
+    map_release(&engine->instances, unref_instance);
+    project_unref(engine->project);
+    catalog_unref(engine->catalog);
+    problems_release(&engine->file_problems);
+    seal_key_free(engine->seal_key);
+    egress_free(engine->egress);
+    pthread_rwlock_destroy(&engine->project_lock);
+    pthread_rwlock_destroy(&engine->instances_lock);
+    pthread_mutex_destroy(&engine->deploy_lock);
+    for (size_t i = 0; i < engine->rewrite_count; i++) {
+        free((void *)(uintptr_t)engine->rewrites[i].from);
+        free((void *)(uintptr_t)engine->rewrites[i].to);
+    }
+    free(engine->rewrites);
+    free(engine->ingest_url);
+    free(engine->dir);
+    free(engine->data_dir);
+    free(engine);
+}

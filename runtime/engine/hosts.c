@@ -1,0 +1,92 @@
+/* One host process per plugin file, by its hash: a new build of a plugin is a new host. The old one
+ * stays, idle, until the runtime ends: runs in progress may need it. */
+#include "engine/internal.h"
+
+struct entry {
+    struct host *host;
+    char *name;
+    char *sha256;
+};
+
+struct hosts {
+    struct engine *engine;
+    size_t memory_limit;
+    pthread_mutex_t lock; /* guards by_hash */
+    struct map by_hash;   /* sha256 → struct entry */
+    char *egress;         /* RUNNEL_EGRESS=… */
+};
+
+struct hosts *hosts_new(struct engine *engine, size_t memory_limit)
+{
+    struct hosts *hosts = xcalloc(1, sizeof(*hosts));
+    hosts->engine = engine;
+    hosts->memory_limit = memory_limit;
+    pthread_mutex_init(&hosts->lock, NULL);
+    char *json = egress_to_json(engine->egress);
+    hosts->egress = xasprintf("%s=%s", PLUGIN_ENV_EGRESS, json);
+    free(json);
+    return hosts;
+}
+
+static void entry_free(void *value)
+{
+    struct entry *entry = value;
+    free(entry->name);
+    free(entry->sha256);
+    free(entry);
+}
+
+void hosts_free(struct hosts *hosts)
+{
+    if (!hosts)
+        return;
+    map_release(&hosts->by_hash, entry_free); /* the processes are the supervisor's to end */
+    pthread_mutex_destroy(&hosts->lock);
+    free(hosts->egress);
+    free(hosts);
+}
+
+struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256)
+{
+    pthread_mutex_lock(&hosts->lock);
+    struct entry *entry = map_get(&hosts->by_hash, str_from(sha256));
+    if (!entry) {
+        const char *argv[] = {"plugin-host", "--plugin", path, "--sha256", sha256, NULL};
+        const char *env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", hosts->egress,
+                             NULL};
+        struct host_options options = {
+            .name = name, .argv = argv, .env = env, .memory_limit = hosts->memory_limit};
+        entry = xcalloc(1, sizeof(*entry));
+        entry->host = host_new(hosts->engine->supervisor, &options);
+        entry->name = xstrdup(name);
+        entry->sha256 = xstrdup(sha256);
+        (void)map_put(&hosts->by_hash, str_from(sha256), entry);
+    }
+    pthread_mutex_unlock(&hosts->lock);
+    return entry->host;
+}
+
+struct json *hosts_report(struct hosts *hosts)
+{
+    static const char *const states[] = {"idle", "running", "restarting", "quarantined"};
+    struct json *list = json_new_array();
+    pthread_mutex_lock(&hosts->lock);
+    size_t at = 0;
+    for (const struct map_entry *e; (e = map_next(&hosts->by_hash, &at));) {
+        const struct entry *entry = e->value;
+        struct host_status status;
+        host_get_status(entry->host, &status);
+        struct json *item = json_append(list, json_new_object());
+        json_set_string(item, "plugin", entry->name);
+        json_set_string(item, "sha256", entry->sha256);
+        json_set_string(item, "state", states[status.state]);
+        json_set_integer(item, "pid", status.pid);
+        json_set_integer(item, "starts", (int64_t)status.starts);
+        json_set_integer(item, "crashes", (int64_t)status.crashes);
+        json_set_integer(item, "calls", status.calls);
+        if (status.last_error[0])
+            json_set_string(item, "last_error", status.last_error);
+    }
+    pthread_mutex_unlock(&hosts->lock);
+    return list;
+}

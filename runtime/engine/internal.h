@@ -1,0 +1,263 @@
+/* What the files of the engine share. Not for other rooms.
+ *
+ * Locks, in the order in which they are taken: deploy_lock → project_lock → instances_lock →
+ * instance.lock → accounts.lock.
+ */
+#ifndef RUNNEL_ENGINE_INTERNAL_H
+#define RUNNEL_ENGINE_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "crypto/seal.h"
+#include "engine/engine.h"
+#include "engine/loop.h"
+#include "expr/engine.h"
+#include "flow/project.h"
+#include "ipc/supervisor.h"
+#include "net/egress.h"
+#include "net/http_client.h"
+#include "plugin/catalog.h"
+#include "plugin/protocol.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Spaces of the store's kv that are the engine's. */
+#define SPACE_INSTANCES                                                                            \
+    "instance" /* id → {key, state, config, component, version, plugin, plugin_path, props} */
+#define SPACE_DB_VERSION                                                                           \
+    "db-version" /* id → decimal: grows with each committed change of the instance's db */
+#define SPACE_VERSIONS "workflow-version" /* sha256 → text */
+#define SPACE_ACCOUNTS "account"          /* name → sealed {app, auth} */
+#define SPACE_TOKENS "account-token"      /* name → sealed rotated refresh token */
+#define SPACE_SOURCE_LOGS                                                                          \
+    "source-log" /* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
+#define SPACE_SOURCE_LOG_NEXT "source-log-next" /* id → lines so far, decimal */
+#define SOURCE_LOG_LINES 500u
+/* The db of a source instance has a space of its own: "db/<instance id>". */
+
+struct accounts;
+struct hosts;
+struct dispatcher;
+struct deployer;
+
+struct engine {
+    char *dir;
+    char *data_dir;
+    bool is_passive;
+    struct engine_rewrite *rewrites; /* owned copies */
+    size_t rewrite_count;
+    char *ingest_url;      /* set once, before engine_start */
+    struct egress *egress; /* of the project as it was opened; a change of egress needs a restart */
+    struct http_client *client; /* for tokens */
+    struct seal_key *seal_key;  /* NULL until first needed; accounts.lock */
+    struct store *store;
+    struct supervisor *supervisor;
+    struct hosts *hosts;
+    struct expr_engine *expressions;
+    struct loop *loop;
+    struct accounts *accounts;
+    struct dispatcher *dispatcher; /* loop thread */
+
+    pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
+    struct project *project;
+    struct catalog *catalog;
+    struct problems file_problems;
+
+    pthread_mutex_t deploy_lock;     /* one deploy at a time */
+    pthread_rwlock_t instances_lock; /* guards the two maps */
+    struct map instances;            /* id → struct instance, holds a reference */
+    struct map endpoints;            /* key → struct instance, borrowed from instances */
+    atomic_bool is_accepting;
+    atomic_bool is_stopping;
+    uint64_t deploy_retry; /* loop timer; 0: none. loop thread */
+    int deploy_failures;   /* in a row; loop thread */
+    atomic_int retries;    /* threads that deploy again now */
+    int64_t started_ms;
+};
+
+struct project *engine_project(struct engine *engine); /* a reference */
+struct catalog *engine_catalog(struct engine *engine); /* a reference */
+
+/* ---- hosts.c: one host per plugin file */
+struct hosts *hosts_new(struct engine *engine, size_t memory_limit);
+void hosts_free(struct hosts *hosts); /* before supervisor_free */
+/* The host of a plugin file, made at first use; owned by hosts. [any] */
+struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256);
+struct json *hosts_report(struct hosts *hosts);
+
+/* ---- wire.c: reading a plugin host's answers */
+struct plugin_error {
+    int code;
+    char text[ERR_TEXT_MAX];
+    int64_t retry_after_ms; /* -1: none */
+};
+/* The error of a call, from its result's code or its JSON; code 0 if it succeeded. `answer` is the
+ * parsed JSON of the frame (NULL if there is none). */
+void plugin_error_of(const struct call_result *result, const struct json *answer,
+                     struct plugin_error *ret);
+/* Section `index` of a frame, or empty. */
+struct str frame_section(const struct frame *frame, int64_t index);
+
+/* ---- accounts.c */
+/* `auth`: object field → value (oauth kinds: oauth_access_token, fresh). Owned by the callee's
+ * caller only during the call. */
+typedef void (*account_done)(void *ctx, int code, const struct json *auth, const struct err *err);
+struct accounts *accounts_new(struct engine *engine);
+void accounts_free(struct accounts *accounts);
+void accounts_forget_file(struct accounts *accounts); /* the project was read anew */
+/* Resolves the account for `app` (NULL: whichever it is of); `done` is called once, at once where
+ * nothing must be fetched. */
+void accounts_resolve(struct accounts *accounts, const char *name, const char *app,
+                      account_done done, void *ctx);
+int accounts_resolve_wait(struct accounts *accounts, const char *name, const char *app,
+                          struct json **ret, struct err *err) MUST_USE;
+/* A vendor refused the token: the next resolve fetches a new one. False if the account has none to
+ * fetch. */
+bool accounts_invalidate(struct accounts *accounts, const char *name);
+/* {"<app prop>": {fields}} for the app props among `props` ({"account": name}). */
+int accounts_of_props(struct accounts *accounts, const struct component_def *component,
+                      const struct json *props, struct json **ret, struct err *err) MUST_USE;
+/* The app of a sealed account, for project_load. */
+const char *accounts_lookup(void *ctx, struct str name);
+
+/* ---- instances (instance.c): source instances and native HTTP triggers */
+struct subscriber {
+    char *workflow;
+    char *trigger; /* namespace */
+    char *channel; /* "" the default one */
+};
+
+enum instance_state {
+    INSTANCE_NEW,
+    INSTANCE_DEPLOYED,
+    INSTANCE_ACTIVE,
+    INSTANCE_INACTIVE,
+    INSTANCE_FAILED
+};
+
+struct instance {
+    atomic_int refs;
+    char *id;
+    char *key;            /* of the endpoint */
+    bool is_native;       /* an HTTP trigger without a component */
+    pthread_mutex_t lock; /* guards all below */
+    enum instance_state state;
+    char *error; /* why it is not active; NULL */
+    struct subscriber *subscribers;
+    size_t subscriber_count;
+    /* sources */
+    char *config;    /* hash of what it is deployed with */
+    char *component; /* key */
+    char *version;
+    char *plugin, *plugin_path; /* sha256; the file */
+    struct host *host;
+    struct json *props;     /* resolved: without {{…}} */
+    struct json *app_props; /* {"<app prop>": "<account>"} */
+    char *http_prop;        /* the name of its $.interface.http prop; NULL: it has none */
+    bool has_custom_response;
+    int dedupe;
+    uint32_t remember;
+    uint64_t db_version;     /* committed */
+    uint64_t config_version; /* grows when props or accounts change in this process */
+    char *snapshot;          /* JSON text for snapshot_version; NULL: to be built */
+    uint64_t snapshot_version;
+    uint64_t sent_version; /* what the host of sent_generation has got */
+    uint64_t sent_generation;
+};
+
+struct instance *source_instance_new(const char *id, const char *key, bool is_native);
+struct instance *source_instance_ref(struct instance *instance);
+void source_instance_unref(struct instance *instance);
+const char *instance_state_name(enum instance_state state);
+struct instance *instance_by_key(struct engine *engine, struct str key); /* a reference, or NULL */
+struct instance *instance_by_id(struct engine *engine, const char *id);
+void instance_set_subscribers(struct instance *instance, struct subscriber *list,
+                              size_t count); /* takes the list */
+/* The URL that a vendor is given; the caller frees. */
+char *instance_endpoint(struct engine *engine, const struct instance *instance);
+/* A call to the component of the instance: fills in instance, version and, if the host is behind,
+ * the snapshot. `json` holds the frame's JSON up to but without its closing brace; `sections` has
+ * room for one more. *ret_db_version: what the call will have seen. */
+int instance_prepare_call(struct engine *engine, struct instance *instance, bool force_snapshot,
+                          struct buf *json, struct str *sections, uint32_t *section_count,
+                          struct buf *snapshot_copy, uint64_t *ret_db_version,
+                          struct err *err) MUST_USE;
+/* Account values or db have changed: the next call sends a snapshot. */
+void instance_touch(struct instance *instance);
+
+/* ---- commit.c: the transaction of a source run (or of a native trigger's event) */
+struct emit {
+    struct str id, name, summary, event, raw; /* views into owned memory of the acceptance */
+    int64_t ts;
+};
+struct db_write {
+    struct str key, value; /* value.ptr NULL: delete */
+};
+struct acceptance {
+    struct engine *engine;
+    struct instance *instance; /* a reference */
+    const struct emit *emits;
+    size_t emit_count;
+    const struct db_write *writes;
+    size_t write_count;
+    uint64_t seen_db_version;
+    struct json *logs;  /* [{ts, level, text}] or NULL */
+    bool ignores_quota; /* hooks: their db writes are running work */
+    void (*done)(struct acceptance *acceptance, int code,
+                 const struct err *err); /* writer thread */
+    void *ctx;
+    /* private */
+    struct store_op op;
+    size_t queued;                  /* queue entries made */
+    struct subscriber *subscribers; /* a copy */
+    size_t subscriber_count;
+    uint64_t new_db_version;
+};
+/* Commits; done() is called if this returns 0. */
+int acceptance_submit(struct acceptance *acceptance) MUST_USE;
+/* Lines of a source's log, outside a transaction of its own. */
+void source_log(struct engine *engine, const char *instance, const char *level, const char *text);
+
+/* ---- call.c: one call of a source's component (run or hook), with commit */
+struct source_answer {
+    int status;           /* 0: the component did not answer */
+    struct json *headers; /* [[name, value], …] or NULL */
+    struct buf body;
+};
+int source_hook(struct engine *engine, struct instance *instance, const char *hook,
+                struct err *err) MUST_USE;
+int source_run_http(struct engine *engine, struct instance *instance, struct str path,
+                    const struct http_request *request, struct source_answer *answer,
+                    struct err *err) MUST_USE;
+
+/* ---- dispatch.c, run.c (loop thread unless said otherwise) */
+struct dispatcher *dispatcher_new(struct engine *engine);
+void dispatcher_free(struct dispatcher *dispatcher);
+/* The set of workflows has changed; runs in progress keep theirs. */
+void dispatcher_set_project(struct dispatcher *dispatcher, struct project *project);
+void dispatcher_recover(struct dispatcher *dispatcher);
+/* There is something new in a workflow's queue. [any thread] */
+void dispatcher_wake(struct engine *engine, const char *workflow);
+void dispatcher_begin_only(struct dispatcher *dispatcher, const char *workflow, uint64_t run_id);
+void dispatcher_stop(struct dispatcher *dispatcher);     /* begins nothing new; parks what waits */
+size_t dispatcher_calls(struct dispatcher *dispatcher);  /* steps being called now */
+size_t dispatcher_active(struct dispatcher *dispatcher); /* runs in memory */
+bool dispatcher_cancel(struct dispatcher *dispatcher, uint64_t run_id);
+void dispatcher_counts(struct dispatcher *dispatcher, const char *workflow, size_t *ret_running);
+/* Calls fn(ctx) once, on the loop thread, when the run ends; at once if it is not live here. */
+void dispatcher_when_ended(struct dispatcher *dispatcher, uint64_t run_id, loop_fn fn, void *ctx);
+void dispatcher_forget_waiter(struct dispatcher *dispatcher, void *ctx);
+
+/* ---- deploy.c */
+/* What is deployed, from the store into the maps: at start, before deploy(). */
+int deploy_load(struct engine *engine, struct err *err) MUST_USE;
+int deploy(struct engine *engine,
+           struct err *err) MUST_USE; /* the current project; under deploy_lock */
+void deploy_schedule_retry(struct engine *engine);
+
+#endif
