@@ -1,0 +1,134 @@
+/* The Discord webhook plugin. An account is the URL of one channel's webhook, which holds its own
+ * token: no bot, no OAuth. */
+#include "discord_webhook.h"
+
+#include <string.h>
+
+const char *discord_url(struct rn_run *run)
+{
+    const char *url = rn_auth(run, DISCORD_PROP, "oauth_uid");
+    if (!url || !url[0])
+        url = rn_auth(run, DISCORD_PROP, "webhook_url");
+    if (url && (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0))
+        return url;
+    (void)rn_fail(run, RN_ECONFIG,
+                  "the Discord account's oauth_uid is to be the webhook's URL, like "
+                  "https://discord.com/api/webhooks/<id>/<token> (Discord: Channel Settings, "
+                  "Integrations, Webhooks)");
+    return NULL;
+}
+
+int32_t discord_request(struct rn_run *run, struct rn_http_request *request,
+                        const struct rn_http_response **ret)
+{
+    const struct rn_http_response *response = NULL;
+    request->flags |= RN_HTTP_RETRY_RATE_LIMIT;
+    request->retry_after_path = "retry_after";
+    int32_t err = rn_http(run, request, &response);
+    if ((err == RN_EHTTP || err == RN_EAUTH) && response &&
+        (response->status == 404 || response->status == 401))
+        return rn_fail(run, RN_ECONFIG,
+                       response->status == 404
+                           ? "Discord says that this webhook does not exist (404): it was deleted. "
+                             "Make a new one and put its URL into the account"
+                           : "Discord refused the token in the webhook's URL (401): copy the URL "
+                             "from Discord again");
+    if (err)
+        return err;
+    *ret = response;
+    return 0;
+}
+
+/* Reading a webhook by its own URL needs no other credentials and posts nothing. */
+static int32_t test_account(struct rn_run *run)
+{
+    const char *url = discord_url(run);
+    if (!url)
+        return RN_ECONFIG;
+    struct rn_http_request request = RN_HTTP_REQUEST_INIT(url);
+    request.flags = RN_HTTP_SAFE;
+    const struct rn_http_response *response;
+    return discord_request(run, &request, &response);
+}
+
+static const struct rn_auth_field uid_fields[] = {
+    {.name = "oauth_uid",
+     .label = "Webhook URL",
+     .description = "The URL of the channel's webhook: "
+                    "`https://discord.com/api/webhooks/<id>/<token>`.",
+     .flags = RN_SECRET},
+};
+
+static const struct rn_auth_field url_fields[] = {
+    {.name = "webhook_url",
+     .label = "Webhook URL",
+     .description = "The same under a plainer name.",
+     .flags = RN_SECRET},
+};
+
+static const struct rn_auth auths[] = {
+    {.kind = RN_AUTH_KEYS,
+     .label = "Webhook URL",
+     .fields = uid_fields,
+     .field_count = RN_COUNT(uid_fields)},
+    {.kind = RN_AUTH_KEYS,
+     .label = "Webhook URL (webhook_url)",
+     .fields = url_fields,
+     .field_count = RN_COUNT(url_fields)},
+};
+
+static const struct rn_prop definitions[] = {
+    {.name = "message",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL,
+     .label = "Message",
+     .description =
+         "The text, at most 2,000 characters. It may be left out where there are embeds."},
+    {.name = "threadID",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL,
+     .label = "Thread ID",
+     .description = "The thread of the channel to post to. A forum channel needs one."},
+    {.name = "username",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL,
+     .label = "Username",
+     .description = "The name to post under, instead of the webhook's own."},
+    {.name = "avatarURL",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL,
+     .label = "Avatar URL",
+     .description = "The picture to post with, instead of the webhook's own."},
+    {.name = "embeds",
+     .type = RN_ANY,
+     .flags = RN_OPTIONAL,
+     .label = "Embeds",
+     .description = "A list of at most ten [embed "
+                    "objects](https://discord.com/developers/docs/resources/message#embed-object), "
+                    "or its JSON text."},
+};
+
+const struct rn_app discord_webhook_app = {
+    .slug = "discord_webhook",
+    .name = "Discord Webhook",
+    .description = "Posts to a Discord channel through its webhook.",
+    .auths = auths,
+    .auth_count = RN_COUNT(auths),
+    .prop_definitions = definitions,
+    .prop_definition_count = RN_COUNT(definitions),
+    .account_prop = DISCORD_PROP,
+    .test = test_account,
+};
+
+static const struct rn_app *const apps[] = {&discord_webhook_app};
+static const struct rn_component *const components[] = {&discord_webhook_send_message};
+
+const struct rn_plugin runnel_plugin = {
+    RN_PLUGIN_HEAD,
+    .name = "discord_webhook",
+    .version = "0.0.1",
+    .apps = apps,
+    .app_count = RN_COUNT(apps),
+    .component_count = RN_COUNT(components),
+    .components = components,
+};

@@ -1,0 +1,24 @@
+/* What the files of the HTTP plugin share. */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <runnel/component.h>
+
+/* The name of the app's prop in every component. It needs no account. */
+#define HTTP_PROP "http"
+
+extern const struct rn_app http_app;
+
+extern const struct rn_component http_new_requests;
+extern const struct rn_component http_webhook;
+extern const struct rn_component http_custom_request;
+extern const struct rn_component http_get_request;
+extern const struct rn_component http_post_request;
+
+/* An HTTP status from a prop that holds text ("200"); RN_ECONFIG with a sentence if it is none. */
+int32_t http_status_prop(struct rn_run *run, const char *name, int32_t otherwise, int32_t *ret);
+
+/* A string prop, or `otherwise` where it is not set. */
+const char *http_text_prop(struct rn_run *run, const char *name, const char *otherwise);
+
+#endif

@@ -1,0 +1,168 @@
+/* The Discord webhook plugin. */
+#include "component_test.h"
+
+#define KEY "discord_webhook-send-message"
+#define URL "https://discord.com/api/webhooks/123/secret-token"
+#define SEND URL "?wait=true"
+
+static struct rn_test *start_discord(const char *props)
+{
+    struct rn_test *t = start();
+    rn_test_set_props(t, props);
+    rn_test_set_auth(t, "discordWebhook", "{\"oauth_uid\":\"" URL "\"}");
+    return t;
+}
+
+static void message_is_sent(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"message\":\"hello @everyone\"}");
+    rn_test_expect_json(t, "POST", SEND,
+                        "{\"content\":\"hello @everyone\",\"allowed_mentions\":{\"parse\":[]}}",
+                        200, "{\"id\":\"1300000000000000001\",\"content\":\"hello @everyone\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    RN_TEST_JSON(t, rn_test_export(t, "$summary"), "\"Message sent successfully\"");
+    RN_TEST_JSON(t, rn_test_export(t, "$return_value"),
+                 "{\"id\":\"1300000000000000001\",\"content\":\"hello @everyone\"}");
+    finish(t);
+}
+
+static void all_props_are_sent(void **state)
+{
+    (void)state;
+    struct rn_test *t =
+        start_discord("{\"message\":\"a\\u0000b\",\"threadID\":\"77\",\"username\":\"Bot\","
+                      "\"avatarURL\":\"https://x.test/a.png\","
+                      "\"embeds\":{\"title\":\"one\"},\"allowedMentions\":[\"users\"]}");
+    rn_test_expect_json(
+        t, "POST", SEND "&thread_id=77",
+        "{\"content\":\"a\\u0000b\",\"embeds\":[{\"title\":\"one\"}],\"username\":\"Bot\","
+        "\"avatar_url\":\"https://x.test/a.png\",\"allowed_mentions\":{\"parse\":[\"users\"]}}",
+        200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    /* embeds alone, as JSON text */
+    rn_test_set_props(t, "{\"embeds\":\"[{\\\"title\\\":\\\"two\\\"}]\"}");
+    rn_test_expect_json(t, "POST", SEND,
+                        "{\"embeds\":[{\"title\":\"two\"}],\"allowed_mentions\":{\"parse\":[]}}",
+                        200, "{\"id\":\"2\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    finish(t);
+}
+
+/* {"message":"xxx…"} with `count` times `character`. */
+static const char *long_message(const char *character, int count, char *out)
+{
+    char *at = out + sprintf(out, "{\"message\":\"");
+    for (int i = 0; i < count; i++)
+        at += sprintf(at, "%s", character);
+    (void)sprintf(at, "\"}");
+    return out;
+}
+
+static void length_is_counted_in_characters(void **state)
+{
+    (void)state;
+    static char props[16 * 1024];
+    struct rn_test *t = start_discord(long_message("\xF0\x9F\x98\x80", 2000, props));
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    rn_test_set_props(t, long_message("x", 2001, props));
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EINVAL);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "2001");
+    finish(t);
+}
+
+static void input_is_checked(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "{}",
+        "{\"message\":\"\"}",
+        "{\"embeds\":[]}",
+        "{\"embeds\":\"no json\"}",
+        "{\"embeds\":[1]}",
+        "{\"embeds\":7}",
+        "{\"embeds\":[{},{},{},{},{},{},{},{},{},{},{}]}",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct rn_test *t = start_discord(wrong[i]);
+        RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EINVAL);
+        finish(t);
+    }
+    struct rn_test *t = start();
+    rn_test_set_props(t, "{\"message\":\"x\"}");
+    rn_test_set_auth(t, "discordWebhook", "{\"oauth_uid\":\"not a url\"}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    rn_test_set_auth(t, "discordWebhook", "{\"webhook_url\":\"" URL "\"}");
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    finish(t);
+}
+
+static void rate_limit_is_waited_for(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"message\":\"x\"}");
+    rn_test_expect_json(
+        t, "POST", SEND, NULL, 429,
+        "{\"message\":\"You are being rate limited.\",\"retry_after\":2.5,\"global\":false}");
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    RN_TEST_TRUE(t, rn_test_slept_ms(t) >= 2500 && rn_test_slept_ms(t) < 4000);
+
+    /* longer than the call has: given back with the hint */
+    rn_test_expect_json(t, "POST", SEND, NULL, 429,
+                        "{\"message\":\"slow down\",\"retry_after\":64.57}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ERATE);
+    RN_TEST_TRUE(t, rn_test_retry_after_ms(t) >= 64570 && rn_test_retry_after_ms(t) < 65000);
+    finish(t);
+}
+
+static void errors_are_told_apart(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"message\":\"x\"}");
+    rn_test_expect_json(t, "POST", SEND, NULL, 404,
+                        "{\"message\":\"Unknown Webhook\",\"code\":10015}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "does not exist");
+    rn_test_expect_json(t, "POST", SEND, NULL, 401,
+                        "{\"message\":\"Invalid Webhook Token\",\"code\":50027}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    rn_test_expect_json(t, "POST", SEND, NULL, 400,
+                        "{\"message\":\"Invalid Form Body\",\"code\":50035}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EHTTP);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "50035");
+    RN_TEST_TRUE(t, !strstr(rn_test_error(t), "secret-token"));
+    rn_test_expect_json(t, "POST", SEND, NULL, 502, "bad gateway");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EUNAVAILABLE);
+    const struct rn_test_exchange lost = {.method = "POST", .url = SEND, .error = RN_EUNKNOWN};
+    rn_test_expect(t, &lost);
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EUNKNOWN);
+    finish(t);
+}
+
+static void account_test(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{}");
+    rn_test_expect_json(t, "GET", URL, NULL, 200, "{\"id\":\"123\",\"name\":\"hook\"}");
+    RN_TEST_OK(t, rn_test_account(t, "discord_webhook"));
+    rn_test_expect_json(t, "GET", URL, NULL, 404, "{\"code\":10015}");
+    RN_TEST_CODE(t, rn_test_account(t, "discord_webhook"), RN_ECONFIG);
+    finish(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(message_is_sent),
+        cmocka_unit_test(all_props_are_sent),
+        cmocka_unit_test(length_is_counted_in_characters),
+        cmocka_unit_test(input_is_checked),
+        cmocka_unit_test(rate_limit_is_waited_for),
+        cmocka_unit_test(errors_are_told_apart),
+        cmocka_unit_test(account_test),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
