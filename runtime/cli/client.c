@@ -1,0 +1,171 @@
+#include "cli/cli.h"
+
+#include "api/server.h"
+#include "base/log.h"
+#include "net/http_client.h"
+
+#include <errno.h>
+#include <signal.h>
+
+enum { CALL_TIMEOUT_MS = 180000 };
+
+struct client {
+    struct egress *egress;
+    struct http_client *http;
+    struct server *own;
+    char *base; /* of the admin listener */
+    char *token;
+};
+
+const char *cli_project(const char *option)
+{
+    return option && *option ? option : ".";
+}
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return NULL;
+    char text[4096];
+    size_t n = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    return xmemdup(text, n);
+}
+
+static char *data_dir(const char *project)
+{
+    const char *given = getenv("RUNNEL_DATA");
+    return given && *given ? xstrdup(given) : xasprintf("%s/.runnel", project);
+}
+
+/* The address of a runtime that is up: its file is there and its process is alive. */
+static bool find_running(struct client *client, const char *project)
+{
+    char *dir = data_dir(project), *path = xasprintf("%s/runtime.json", dir),
+         *text = read_file(path);
+    struct json *value = NULL;
+    bool is_up = false;
+    if (text && json_parse(str_from(text), &value, NULL) == 0) {
+        pid_t pid = (pid_t)json_get_i64(value, "pid", 0);
+        const char *admin = json_get_c(value, "admin");
+        char *token_path = xasprintf("%s/admin-token", dir);
+        is_up = pid > 0 && admin && (kill(pid, 0) == 0 || errno == EPERM);
+        if (is_up) {
+            client->base = xstrdup(admin);
+            client->token = read_file(token_path);
+        }
+        free(token_path);
+    }
+    json_free(value);
+    free(text);
+    free(path);
+    free(dir);
+    return is_up && client->token;
+}
+
+static bool start_own(struct client *client, const char *project)
+{
+    struct problems problems = PROBLEMS_INIT;
+    struct err err = ERR_INIT;
+    const char *data = getenv("RUNNEL_DATA");
+    struct server_options options = {
+        .engine = {.dir = project, .data_dir = data && *data ? data : NULL, .is_passive = true},
+        .admin = "127.0.0.1:0",
+        .has_no_ingest = true};
+    log_set_level(LOG_ERROR);
+    int rc = server_start(&options, &client->own, &problems, &err);
+    problems_release(&problems);
+    if (rc) {
+        (void)out_error(&err);
+        return false;
+    }
+    client->base = xstrdup(server_admin_url(client->own));
+    client->token = xstrdup(server_token(client->own));
+    return true;
+}
+
+struct client *client_open(const char *project, bool can_be_own)
+{
+    struct client *client = xcalloc(1, sizeof(*client));
+    struct err err = ERR_INIT;
+    bool is_open = find_running(client, project);
+    if (!is_open && can_be_own) {
+        is_open = start_own(client, project);
+    } else if (!is_open) {
+        fprintf(stderr, "runnel: no runtime is up in %s: start it with `runnel up`\n", project);
+    } else if (http_client_global_init(&err)) {
+        (void)out_error(&err);
+        is_open = false;
+    }
+    if (!is_open) {
+        client_close(client);
+        return NULL;
+    }
+    client->egress = egress_new();
+    static const char *const own_networks[] = {"127.0.0.0/8", "::1/128", "10.0.0.0/8",
+                                               "172.16.0.0/12", "192.168.0.0/16"};
+    for (size_t i = 0; i < COUNT_OF(own_networks); i++)
+        (void)!egress_allow(client->egress, str_from(own_networks[i]), NULL);
+    client->http = http_client_new(client->egress, "runnel-cli");
+    return client;
+}
+
+bool client_is_own(const struct client *client)
+{
+    return client->own != NULL;
+}
+
+int client_call(struct client *client, const char *method, const char *path,
+                const struct json *body, struct json **ret, struct err *err)
+{
+    char *url = xasprintf("%s/api/v1/%s", client->base, path),
+         *authorization = xasprintf("Bearer %s", client->token);
+    struct fetch_header headers[] = {{"authorization", authorization},
+                                     {"content-type", "application/json"}};
+    size_t size = 0;
+    char *text = body ? json_text(body, &size) : strcmp(method, "POST") == 0 ? xstrdup("") : NULL;
+    struct fetch_request request = {
+        .method = method,
+        .url = url,
+        .headers = headers,
+        .header_count = COUNT_OF(headers),
+        .body = str_n(text, size),
+        .timeout_ms = CALL_TIMEOUT_MS,
+        .is_safe = true,
+    };
+    struct fetch_response response = {0};
+    struct json *answer = NULL;
+    int rc = http_client_fetch(client->http, &request, &response, err);
+    if (rc == 0)
+        rc = json_parse_own(buf_str(&response.body), &answer, err);
+    if (rc == 0 && response.status >= 400) {
+        const char *detail = json_get_c(answer, "detail");
+        rc = err_set(err, response.status == 404 ? RN_ENOTFOUND : RN_EFAILED, "%s",
+                     detail ? detail : "the runtime refused it");
+    }
+    if (rc == 0 && ret) {
+        *ret = answer;
+        answer = NULL;
+    }
+    json_free(answer);
+    fetch_response_release(&response);
+    free(text);
+    free(url);
+    free(authorization);
+    return rc;
+}
+
+void client_close(struct client *client)
+{
+    if (!client)
+        return;
+    http_client_free(client->http);
+    egress_free(client->egress);
+    server_stop(client->own);
+    free(client->base);
+    free(client->token);
+    free(client);
+}
