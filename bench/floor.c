@@ -1,5 +1,6 @@
-/* What the runtime's acceptance stands on, without the runtime: a bare civetweb handler that reads the body ("read"), the same with HMAC-SHA1 ("hmac"), the same with
- * a synced LMDB group commit of the body ("commit"). Prints its port; ends with its standard input. For bench/run.py only. */
+/* What the runtime's acceptance stands on, without the runtime: a bare civetweb handler that reads
+ * the body ("read"), the same with HMAC-SHA1 ("hmac"), the same with a synced LMDB group commit of
+ * the body ("commit"). Prints its port; ends with its standard input. For bench/run.py only. */
 #include <civetweb.h>
 #include <lmdb.h>
 #include <openssl/evp.h>
@@ -99,7 +100,9 @@ static int handle(struct mg_connection *connection, void *ctx)
     }
     if (has_commit)
         commit(body, size);
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"accepted\":true}";
+    static const char answer[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+        "17\r\n\r\n{\"accepted\":true}";
     mg_write(connection, answer, sizeof(answer) - 1);
     return 200;
 }
@@ -123,8 +126,17 @@ int main(int argc, char **argv)
         must(mdb_txn_commit(txn), "commit");
         must(pthread_create(&thread, NULL, write_main, NULL), "thread");
     }
-    const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", "272", "enable_keep_alive", "yes", "keep_alive_timeout_ms", "5000",
-                             "tcp_nodelay", "1", NULL};
+    const char *options[] = {"listening_ports",
+                             "127.0.0.1:0",
+                             "num_threads",
+                             "272",
+                             "enable_keep_alive",
+                             "yes",
+                             "keep_alive_timeout_ms",
+                             "5000",
+                             "tcp_nodelay",
+                             "1",
+                             NULL};
     struct mg_callbacks callbacks = {0};
     mg_init_library(0);
     struct mg_context *context = mg_start(&callbacks, NULL, options);

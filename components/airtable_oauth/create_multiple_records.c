@@ -13,8 +13,8 @@
 
 #define CHUNK 10
 #define MERGE_MAX 3
-#define PACE_FROM                                                                                  \
-    4 /* requests: from the fifth on they are spread, as Airtable takes five a second */
+/* requests: from the fifth on they are spread, as Airtable takes five a second */
+#define PACE_FROM 4
 #define PACE_MS 210
 #define NAMED_MAX 10 /* ids in an error's text; all are in the export `created` */
 

@@ -10,7 +10,10 @@ struct arena {
     struct arena_block *blocks;
 };
 
-#define ARENA_INIT {.blocks = NULL}
+#define ARENA_INIT                                                                                 \
+    {                                                                                              \
+        .blocks = NULL                                                                             \
+    }
 
 /* Zeroed, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);

@@ -1,4 +1,5 @@
-/* Functions that are not used here, each with what to use instead. Included last by base headers' users through mem.h. */
+/* Functions that are not used here, each with what to use instead. Included last by base headers'
+ * users through mem.h. */
 #ifndef RUNNEL_BASE_BANNED_H
 #define RUNNEL_BASE_BANNED_H
 

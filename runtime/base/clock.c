@@ -120,8 +120,9 @@ int clock_parse(struct str text, int64_t *ret_ms)
     int year = 0, month = 0;
     int64_t extra_ms = 0;
     size_t at = 0;
-    if (!read_digits(text, &at, 4, &year) || !read_char(text, &at, '-') || !read_digits(text, &at, 2, &month) ||
-        !read_char(text, &at, '-') || !read_digits(text, &at, 2, &tm.tm_mday))
+    if (!read_digits(text, &at, 4, &year) || !read_char(text, &at, '-') ||
+        !read_digits(text, &at, 2, &month) || !read_char(text, &at, '-') ||
+        !read_digits(text, &at, 2, &tm.tm_mday))
         return RN_EINVAL;
     if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > month_days[month - 1])
         return RN_EINVAL;
@@ -130,7 +131,8 @@ int clock_parse(struct str text, int64_t *ret_ms)
     if (at < text.len) {
         if (!read_char(text, &at, 'T') && !read_char(text, &at, ' '))
             return RN_EINVAL;
-        if (!read_time(text, &at, &tm, &extra_ms) || !read_offset(text, &at, &extra_ms) || at != text.len)
+        if (!read_time(text, &at, &tm, &extra_ms) || !read_offset(text, &at, &extra_ms) ||
+            at != text.len)
             return RN_EINVAL;
     }
     tm.tm_year = year - 1900;

@@ -32,7 +32,8 @@ static const struct {
     {RN_EAGAIN, "RN_EAGAIN", "again", "not now"},
 };
 
-/* The length of `size` bytes that were cut somewhere, without the beginning of a UTF-8 character at their end. */
+/* The length of `size` bytes that were cut somewhere, without the beginning of a UTF-8 character at
+ * their end. */
 static size_t cut_at_character(const char *text, size_t size)
 {
     size_t behind = size; /* the last byte that starts a character */

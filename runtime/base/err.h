@@ -1,6 +1,6 @@
-/* An error as a person reads it: a code of runnel/errors.h and a bounded text. Functions take it as their last
- * argument, leave it untouched on success, and return its code. NULL is allowed: the text is dropped.
- * A function returns an error or logs it, never both. */
+/* An error as a person reads it: a code of runnel/errors.h and a bounded text. Functions take it as
+ * their last argument, leave it untouched on success, and return its code. NULL is allowed: the
+ * text is dropped. A function returns an error or logs it, never both. */
 #ifndef RUNNEL_BASE_ERR_H
 #define RUNNEL_BASE_ERR_H
 
@@ -15,10 +15,13 @@ struct err {
     char text[ERR_TEXT_MAX];
 };
 
-#define ERR_INIT {.code = 0, .text = ""}
+#define ERR_INIT                                                                                   \
+    {                                                                                              \
+        .code = 0, .text = ""                                                                      \
+    }
 
-/* Sets the error and returns `code`, so that `return err_set(err, RN_EINVAL, "…")` reads well. Longer texts are cut at a
- * character's border. */
+/* Sets the error and returns `code`, so that `return err_set(err, RN_EINVAL, "…")` reads well.
+ * Longer texts are cut at a character's border. */
 int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Puts "what: " before the text; returns the code. */
 int err_prefix(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,5 +1,5 @@
-/* Every size and count that comes from outside, by name. Bytes unless the name says otherwise. What a user can change
- * says so; the rest is fixed. */
+/* Every size and count that comes from outside, by name. Bytes unless the name says otherwise. What
+ * a user can change says so; the rest is fixed. */
 #ifndef RUNNEL_BASE_LIMITS_H
 #define RUNNEL_BASE_LIMITS_H
 
@@ -8,13 +8,13 @@
 #define GIB(n_) ((unsigned long long)(n_) << 30)
 
 /* HTTP edge */
-#define LIMIT_HTTP_BODY MIB(10)          /* limits.body in runnel.yaml */
-#define LIMIT_HTTP_BODY_MAX MIB(64)      /* the most that limits.body may say */
-#define LIMIT_HTTP_HEADERS KIB(16)       /* request line and headers; 431 */
-#define LIMIT_HTTP_HEADER_COUNT 64       /* civetweb drops what is past it; 431 */
-#define LIMIT_HTTP_REQUEST_MS 30000      /* from the first byte to the last; 408 */
-#define LIMIT_HTTP_IDLE_MS 5000          /* keep-alive */
-#define LIMIT_HTTP_THREADS 256           /* connections served at once, per listener */
+#define LIMIT_HTTP_BODY MIB(10)     /* limits.body in runnel.yaml */
+#define LIMIT_HTTP_BODY_MAX MIB(64) /* the most that limits.body may say */
+#define LIMIT_HTTP_HEADERS KIB(16)  /* request line and headers; 431 */
+#define LIMIT_HTTP_HEADER_COUNT 64  /* civetweb drops what is past it; 431 */
+#define LIMIT_HTTP_REQUEST_MS 30000 /* from the first byte to the last; 408 */
+#define LIMIT_HTTP_IDLE_MS 5000     /* keep-alive */
+#define LIMIT_HTTP_THREADS 256      /* connections served at once, per listener */
 #define LIMIT_HTTP_QUERY_PARAMS 256
 
 /* JSON */
@@ -35,27 +35,27 @@
 
 /* plugins */
 #define LIMIT_PLUGIN_FILE MIB(64)
-#define LIMIT_PLUGIN_MEMORY MIB(512)     /* limits.plugin_memory: data segment of a plugin host */
-#define LIMIT_PLUGIN_FILES 256           /* open descriptors */
-#define LIMIT_PLUGIN_THREADS 64          /* calls at once in one host */
-#define LIMIT_PLUGIN_CRASHES 5           /* in a row: the plugin is quarantined */
+#define LIMIT_PLUGIN_MEMORY MIB(512) /* limits.plugin_memory: data segment of a plugin host */
+#define LIMIT_PLUGIN_FILES 256       /* open descriptors */
+#define LIMIT_PLUGIN_THREADS 64      /* calls at once in one host */
+#define LIMIT_PLUGIN_CRASHES 5       /* in a row: the plugin is quarantined */
 #define LIMIT_PROPS 128
-#define LIMIT_PROP_TEXT KIB(64)          /* a prop's value as written in the file */
-#define LIMIT_OPTIONS 1000               /* a page */
-#define LIMIT_EMITS 10000                /* a source run */
-#define LIMIT_EMIT_BYTES MIB(32)         /* a source run, all together */
-#define LIMIT_DB_BYTES MIB(1)            /* a source instance's db */
+#define LIMIT_PROP_TEXT KIB(64)  /* a prop's value as written in the file */
+#define LIMIT_OPTIONS 1000       /* a page */
+#define LIMIT_EMITS 10000        /* a source run */
+#define LIMIT_EMIT_BYTES MIB(32) /* a source run, all together */
+#define LIMIT_DB_BYTES MIB(1)    /* a source instance's db */
 #define LIMIT_DB_KEY 256
 #define LIMIT_EMIT_ID 256
 #define LIMIT_SUMMARY KIB(1)
 #define LIMIT_LOG_LINE KIB(64)
-#define LIMIT_LOG_BYTES MIB(1)           /* a call */
-#define LIMIT_EXPORT_BYTES MIB(16)       /* a step */
-#define LIMIT_DEDUPE_IDS 10000           /* `dedupe: { remember: N }` of a source */
+#define LIMIT_LOG_BYTES MIB(1)     /* a call */
+#define LIMIT_EXPORT_BYTES MIB(16) /* a step */
+#define LIMIT_DEDUPE_IDS 10000     /* `dedupe: { remember: N }` of a source */
 #define LIMIT_SOURCE_RUN_MS 30000
 #define LIMIT_HOOK_MS 60000
 #define LIMIT_OPTIONS_MS 30000
-#define LIMIT_CANCEL_GRACE_MS 2000       /* between asking a host to cancel and killing it */
+#define LIMIT_CANCEL_GRACE_MS 2000 /* between asking a host to cancel and killing it */
 
 /* expressions */
 #define LIMIT_EXPRESSION_TEXT KIB(64)
@@ -67,16 +67,16 @@
 #define LIMIT_YAML_DEPTH 64
 #define LIMIT_YAML_NODES 200000
 #define LIMIT_STEPS 1000
-#define LIMIT_STEP_MS 30000              /* settings.timeout, and `timeout` of a step */
+#define LIMIT_STEP_MS 30000 /* settings.timeout, and `timeout` of a step */
 #define LIMIT_STEP_MS_MAX 3600000
 #define LIMIT_ATTEMPTS_MAX 100
 
 /* store */
-#define LIMIT_STORE_BYTES GIB(4)         /* limits.store */
-#define LIMIT_HISTORY_BYTES GIB(1)       /* limits.history.bytes */
+#define LIMIT_STORE_BYTES GIB(4)               /* limits.store */
+#define LIMIT_HISTORY_BYTES GIB(1)             /* limits.history.bytes */
 #define LIMIT_HISTORY_AGE_MS (30ll * 86400000) /* limits.history.age */
-#define LIMIT_STORE_BATCH 512            /* operations in one commit */
-#define LIMIT_STORE_PENDING 20000        /* operations waiting; more: 503 */
-#define LIMIT_ACTIVE_RUNS 1000           /* runs in memory at once; the others wait on disk */
+#define LIMIT_STORE_BATCH 512                  /* operations in one commit */
+#define LIMIT_STORE_PENDING 20000              /* operations waiting; more: 503 */
+#define LIMIT_ACTIVE_RUNS 1000                 /* runs in memory at once; the others wait on disk */
 
 #endif

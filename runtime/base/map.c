@@ -1,5 +1,6 @@
-/* Open addressing with linear probing and backward-shift deletion: no tombstones, so that a map that lives for months
- * does not slow down. FNV-1a: keys here are our own names, not an attacker's choice of millions. */
+/* Open addressing with linear probing and backward-shift deletion: no tombstones, so that a map
+ * that lives for months does not slow down. FNV-1a: keys here are our own names, not an attacker's
+ * choice of millions. */
 #include "base/map.h"
 
 static uint64_t hash_of(struct str key)

@@ -1,5 +1,5 @@
-/* A hash map from text to pointers. Keys are copied; values are the caller's. Not for threads to share unlocked.
- * Iteration is in no order; do not add while iterating. */
+/* A hash map from text to pointers. Keys are copied; values are the caller's. Not for threads to
+ * share unlocked. Iteration is in no order; do not add while iterating. */
 #ifndef RUNNEL_BASE_MAP_H
 #define RUNNEL_BASE_MAP_H
 
@@ -18,7 +18,10 @@ struct map {
     size_t count;
 };
 
-#define MAP_INIT {.entries = NULL, .capacity = 0, .count = 0}
+#define MAP_INIT                                                                                   \
+    {                                                                                              \
+        .entries = NULL, .capacity = 0, .count = 0                                                 \
+    }
 
 void *map_get(const struct map *map, struct str key);
 /* Returns the value that was there before, or NULL. `value` is not NULL. */
@@ -26,7 +29,8 @@ void *map_put(struct map *map, struct str key, void *value);
 void *map_remove(struct map *map, struct str key);
 /* Calls release (may be NULL) for each value, and empties the map. */
 void map_release(struct map *map, void (*release)(void *value));
-/* The first entry at or behind slot *at, which moves behind it; NULL at the end. Start with *at = 0. */
+/* The first entry at or behind slot *at, which moves behind it; NULL at the end. Start with *at =
+ * 0. */
 const struct map_entry *map_next(const struct map *map, size_t *at);
 
 #endif

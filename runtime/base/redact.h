@@ -8,7 +8,8 @@
 #define REDACT_LENGTH_MIN 6
 #define REDACTED "[redacted]"
 
-/* Appends `text` with every occurrence of a secret replaced by REDACTED; also of its form inside JSON strings (escaped), percent-encoded and base64 forms. */
+/* Appends `text` with every occurrence of a secret replaced by REDACTED; also of its form inside
+ * JSON strings (escaped), percent-encoded and base64 forms. */
 void redact_text(struct buf *out, struct str text, const struct str *secrets, size_t count);
 bool redact_is_needed(struct str text, const struct str *secrets, size_t count);
 

@@ -119,7 +119,8 @@ size_t utf8_encode(uint32_t c, char out[4])
     return 4;
 }
 
-/* The length of the valid character at `at`, or 0 (RFC 3629: no overlong forms, no surrogates, up to U+10FFFF). */
+/* The length of the valid character at `at`, or 0 (RFC 3629: no overlong forms, no surrogates, up
+ * to U+10FFFF). */
 static size_t valid_length(struct str text, size_t at)
 {
     const unsigned char *p = (const unsigned char *)text.ptr + at;
@@ -244,9 +245,9 @@ static int parse_with_unit(struct str text, const struct unit *units, size_t cou
 int num_parse_bytes(struct str text, uint64_t *ret)
 {
     static const struct unit units[] = {
-        {"", 1},          {"B", 1},
-        {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", (uint64_t)1 << 40},
-        {"KB", 1000},     {"MB", 1000000},   {"GB", 1000000000},
+        {"", 1},           {"B", 1},          {"KiB", 1u << 10},
+        {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", (uint64_t)1 << 40},
+        {"KB", 1000},      {"MB", 1000000},   {"GB", 1000000000},
     };
     return parse_with_unit(text, units, COUNT_OF(units), ret);
 }

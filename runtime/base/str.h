@@ -42,7 +42,8 @@ size_t utf8_encode(uint32_t c, char out[4]);
 /* Reads the code point at *at and moves *at behind it; 0xFFFD for a byte that starts none. */
 uint32_t utf8_decode(struct str text, size_t *at);
 
-/* Numbers, the whole text or RN_EINVAL; RN_ETOOBIG when it does not fit. No spaces, no plus sign. */
+/* Numbers, the whole text or RN_EINVAL; RN_ETOOBIG when it does not fit. No spaces, no plus sign.
+ * */
 int num_parse_i64(struct str text, int64_t *ret) MUST_USE;
 int num_parse_u64(struct str text, uint64_t *ret) MUST_USE;
 /* "10MiB", "4GiB", "512KiB", "100" (bytes); also KB, MB, GB (powers of 1,000). */

@@ -27,15 +27,15 @@
 #include <stdatomic.h>
 
 /* Spaces of the store's kv that are the engine's. */
-#define SPACE_INSTANCES                                                                            \
-    "instance" /* id → {key, state, config, component, version, plugin, plugin_path, props} */
-#define SPACE_DB_VERSION                                                                           \
-    "db-version" /* id → decimal: grows with each committed change of the instance's db */
+/* id → {key, state, config, component, version, plugin, plugin_path, props} */
+#define SPACE_INSTANCES "instance"
+/* id → decimal: grows with each committed change of the instance's db */
+#define SPACE_DB_VERSION "db-version"
 #define SPACE_VERSIONS "workflow-version" /* sha256 → text */
 #define SPACE_ACCOUNTS "account"          /* name → sealed {app, auth} */
 #define SPACE_TOKENS "account-token"      /* name → sealed rotated refresh token */
-#define SPACE_SOURCE_LOGS                                                                          \
-    "source-log" /* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
+/* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
+#define SPACE_SOURCE_LOGS "source-log"
 #define SPACE_SOURCE_LOG_NEXT "source-log-next" /* id → lines so far, decimal */
 #define SOURCE_LOG_LINES 500u
 /* The db of a source instance has a space of its own: "db/<instance id>". */

@@ -16,7 +16,8 @@ static const struct app_def *find_app(struct file *file, const struct json *valu
         nearest_offer(&nearest, other->slug);
     char hint[NEAREST_TEXT_MAX];
     at_value(file, value, "there is no app \"%s\"%s", slug,
-             nearest.best ? nearest_text(&nearest, hint) : ": `runnel components` lists what there is");
+             nearest.best ? nearest_text(&nearest, hint)
+                          : ": `runnel components` lists what there is");
     return NULL;
 }
 
@@ -27,7 +28,8 @@ static void check_names(struct file *file, const struct json *auth, const struct
         nearest_init(&nearest, str_from(json_name(given)));
         bool is_known = false;
         for (const struct json *kind = json_first(app->auths); kind; kind = json_next(kind)) {
-            for (const struct json *item = json_first(json_get(kind, "fields")); item; item = json_next(item)) {
+            for (const struct json *item = json_first(json_get(kind, "fields")); item;
+                 item = json_next(item)) {
                 const char *name = json_get_c(item, "name");
                 is_known = is_known || (name && strcmp(name, json_name(given)) == 0);
                 nearest_offer(&nearest, name);
@@ -35,34 +37,42 @@ static void check_names(struct file *file, const struct json *auth, const struct
         }
         char hint[NEAREST_TEXT_MAX];
         if (!is_known)
-            at_name(file, given, "the app %s has no auth field \"%s\"%s", app->slug, json_name(given), nearest_text(&nearest, hint));
+            at_name(file, given, "the app %s has no auth field \"%s\"%s", app->slug,
+                    json_name(given), nearest_text(&nearest, hint));
     }
 }
 
 /* The required fields of one auth kind that are not there; how many are. */
-static size_t find_missing(const struct json *auth, const struct json *kind, struct buf *ret_missing, size_t *ret_count)
+static size_t find_missing(const struct json *auth, const struct json *kind,
+                           struct buf *ret_missing, size_t *ret_count)
 {
     size_t there = 0;
     *ret_count = 0;
-    for (const struct json *item = json_first(json_get(kind, "fields")); item; item = json_next(item)) {
+    for (const struct json *item = json_first(json_get(kind, "fields")); item;
+         item = json_next(item)) {
         const char *name = json_get_c(item, "name");
         const struct json *given = name ? json_get(auth, name) : NULL;
-        bool is_there = given && !json_is(given, JSON_NULL) && !(json_is(given, JSON_STRING) && json_str(given).len == 0);
+        bool is_there = given && !json_is(given, JSON_NULL) &&
+                        !(json_is(given, JSON_STRING) && json_str(given).len == 0);
         there += is_there ? 1 : 0;
-        if (is_there || !name || json_get_bool(item, "optional", false) || json_get(item, "default"))
+        if (is_there || !name || json_get_bool(item, "optional", false) ||
+            json_get(item, "default"))
             continue;
         buf_addf(ret_missing, "%s\"%s\"", (*ret_count)++ ? ", " : "", name);
     }
     return there;
 }
 
-/* The first kind whose required fields are all there is the one that is used; if none is, the likeliest is named. */
-static void check_required(struct file *file, const struct json *account, const struct json *auth, const struct app_def *app)
+/* The first kind whose required fields are all there is the one that is used; if none is, the
+ * likeliest is named. */
+static void check_required(struct file *file, const struct json *account, const struct json *auth,
+                           const struct app_def *app)
 {
     struct buf best = BUF_INIT(500);
     size_t best_there = 0;
     bool is_complete = json_count(app->auths) == 0;
-    for (const struct json *kind = json_first(app->auths); kind && !is_complete; kind = json_next(kind)) {
+    for (const struct json *kind = json_first(app->auths); kind && !is_complete;
+         kind = json_next(kind)) {
         struct buf missing = BUF_INIT(500);
         size_t count, there = find_missing(auth, kind, &missing, &count);
         is_complete = count == 0;
@@ -74,7 +84,8 @@ static void check_required(struct file *file, const struct json *account, const 
         buf_release(&missing);
     }
     if (!is_complete)
-        at_name(file, auth ? auth : account, "the account \"%s\" lacks %s of the app %s", json_name(account), buf_c(&best), app->slug);
+        at_name(file, auth ? auth : account, "the account \"%s\" lacks %s of the app %s",
+                json_name(account), buf_c(&best), app->slug);
     buf_release(&best);
 }
 
@@ -92,7 +103,8 @@ static struct json *read_auth(struct file *file, const struct json *auth)
                 mem_wipe(value, strlen(value));
             free(value);
         } else if (!json_is(item, JSON_NULL)) {
-            at_value(file, item, "the auth field \"%s\" must be a text, not %s", json_name(item), shown(item, text));
+            at_value(file, item, "the auth field \"%s\" must be a text, not %s", json_name(item),
+                     shown(item, text));
         }
     }
     return result;
@@ -102,7 +114,8 @@ static bool is_account_name(struct str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-' || c == '.'))
             return false;
     }
     return name.len > 0 && name.len <= 100;
@@ -115,7 +128,10 @@ void accounts_read(struct file *file, const struct json *accounts)
     project->accounts = xcalloc(json_count(accounts) + 1, sizeof(*project->accounts));
     for (const struct json *item = json_first(accounts); item; item = json_next(item)) {
         if (!is_account_name(str_from(json_name(item))))
-            at_name(file, item, "an account's name has letters, digits, '-', '_' and '.', 100 at most; \"%s\" is none", json_name(item));
+            at_name(file, item,
+                    "an account's name has letters, digits, '-', '_' and '.', 100 at most; \"%s\" "
+                    "is none",
+                    json_name(item));
         if (!json_is(item, JSON_OBJECT)) {
             at_value(file, item, "an account is a mapping: { app: SLUG, auth: { … } }");
             continue;
@@ -125,7 +141,8 @@ void accounts_read(struct file *file, const struct json *accounts)
         const struct json *auth = field(file, item, "auth", JSON_OBJECT);
         if (!slug) {
             if (!json_get(item, "app"))
-                at_name(file, item, "the account \"%s\" needs \"app\": the slug of its app", json_name(item));
+                at_name(file, item, "the account \"%s\" needs \"app\": the slug of its app",
+                        json_name(item));
             continue;
         }
         const struct app_def *app = find_app(file, json_get(item, "app"), slug);
@@ -133,7 +150,7 @@ void accounts_read(struct file *file, const struct json *accounts)
             check_names(file, auth, app);
             check_required(file, item, auth, app);
         }
-        project->accounts[project->account_count++] =
-            (struct account_file){.name = xstrdup(json_name(item)), .app = xstrdup(slug), .auth = read_auth(file, auth)};
+        project->accounts[project->account_count++] = (struct account_file){
+            .name = xstrdup(json_name(item)), .app = xstrdup(slug), .auth = read_auth(file, auth)};
     }
 }

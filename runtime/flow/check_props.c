@@ -1,6 +1,7 @@
-/* Props against their declarations. Constants are checked exactly; a value that is one whole {{ … }} may have any type and is
- * checked when it is there; mixed text is a string. What comes out is what the run gets: labels of picked options taken off,
- * quoted integers made integers (Pipedream's files quote them), numbers of string props made text, defaults filled in. */
+/* Props against their declarations. Constants are checked exactly; a value that is one whole {{ …
+ * }} may have any type and is checked when it is there; mixed text is a string. What comes out is
+ * what the run gets: labels of picked options taken off, quoted integers made integers (Pipedream's
+ * files quote them), numbers of string props made text, defaults filled in. */
 #include "flow/load.h"
 
 enum { LISTED_MAX = 10 };
@@ -12,7 +13,8 @@ struct prop_check {
     const struct json *value; /* as in the file, for places */
 };
 
-/* {"__lv": {"label": …, "value": …}} is Pipedream's form of a picked option: the value inside it. */
+/* {"__lv": {"label": …, "value": …}} is Pipedream's form of a picked option: the value inside it.
+ * */
 static const struct json *unwrap(const struct json *value)
 {
     const struct json *pair = json_count(value) == 1 ? json_get(value, "__lv") : NULL;
@@ -57,7 +59,8 @@ static const char *type_of(const struct prop_def *prop)
 /* Props that nobody configures. */
 static bool takes_no_value(const struct prop_def *prop)
 {
-    return prop->type == RN_HTTP_INTERFACE || prop->type == RN_DB_SERVICE || prop->type == RN_ALERT || prop->type == RN_DIR;
+    return prop->type == RN_HTTP_INTERFACE || prop->type == RN_DB_SERVICE ||
+           prop->type == RN_ALERT || prop->type == RN_DIR;
 }
 
 /* -------------------------------------------------------------- accounts */
@@ -84,7 +87,10 @@ static struct json *check_account(const struct prop_check *check, const struct j
     const char *app = check->prop->app ? check->prop->app : "";
     const char *own = own_account(load, app);
     if (json_get(value, "authProvisionId")) {
-        at_value(check->file, value, "prop \"%s\": authProvisionId is an account at Pipedream; write { account: %s }, an account of %s in runnel.yaml", check->prop->name, own ? own : "NAME", app);
+        at_value(check->file, value,
+                 "prop \"%s\": authProvisionId is an account at Pipedream; write { account: %s }, "
+                 "an account of %s in runnel.yaml",
+                 check->prop->name, own ? own : "NAME", app);
         return NULL;
     }
     const struct json *name = json_get(value, "account");
@@ -92,8 +98,10 @@ static struct json *check_account(const struct prop_check *check, const struct j
         char text[SHOWN_MAX];
         struct str given = json_is(value, JSON_STRING) ? json_str(value) : STR_NONE;
         const char *given_app = given.len ? account_app(load, given) : NULL;
-        at_value(check->file, value, "prop \"%s\" takes an account of %s: { account: " STR_FMT " }, not %s", check->prop->name, app,
-                 STR_ARG(given_app ? given : str_from(own ? own : "NAME")), shown(value, text));
+        at_value(check->file, value,
+                 "prop \"%s\" takes an account of %s: { account: " STR_FMT " }, not %s",
+                 check->prop->name, app, STR_ARG(given_app ? given : str_from(own ? own : "NAME")),
+                 shown(value, text));
         return NULL;
     }
     if (load->is_kept)
@@ -105,13 +113,17 @@ static struct json *check_account(const struct prop_check *check, const struct j
         for (size_t i = 0; i < load->project->account_count; i++)
             nearest_offer(&nearest, load->project->accounts[i].name);
         char hint[NEAREST_TEXT_MAX];
-        at_value(check->file, name, "there is no account \"" STR_FMT "\"%s", STR_ARG(json_str(name)),
-                 nearest.best ? nearest_text(&nearest, hint) : ": declare it in runnel.yaml, or run `runnel accounts add`");
+        at_value(check->file, name, "there is no account \"" STR_FMT "\"%s",
+                 STR_ARG(json_str(name)),
+                 nearest.best ? nearest_text(&nearest, hint)
+                              : ": declare it in runnel.yaml, or run `runnel accounts add`");
         return NULL;
     }
     if (strcmp(found, app) != 0) {
-        at_value(check->file, name, "the account \"" STR_FMT "\" is one of %s; prop \"%s\" needs one of %s%s%s", STR_ARG(json_str(name)),
-                 found, check->prop->name, app, own ? ", such as " : "", own ? own : "");
+        at_value(check->file, name,
+                 "the account \"" STR_FMT "\" is one of %s; prop \"%s\" needs one of %s%s%s",
+                 STR_ARG(json_str(name)), found, check->prop->name, app, own ? ", such as " : "",
+                 own ? own : "");
         return NULL;
     }
     return json_copy(value);
@@ -122,24 +134,30 @@ static struct json *check_account(const struct prop_check *check, const struct j
 static void wrong_type(const struct prop_check *check, const struct json *value, const char *hint)
 {
     char text[SHOWN_MAX];
-    at_value(check->file, value, "prop \"%s\" of %s must be %s, not %s%s", check->prop->name, check->use->key,
-             check->prop->is_list && value != check->value ? prop_type_name(check->prop->type, false) : type_of(check->prop),
+    at_value(check->file, value, "prop \"%s\" of %s must be %s, not %s%s", check->prop->name,
+             check->use->key,
+             check->prop->is_list && value != check->value
+                 ? prop_type_name(check->prop->type, false)
+                 : type_of(check->prop),
              shown(value, text), hint);
 }
 
 static struct json *check_integer(const struct prop_check *check, const struct json *value)
 {
     int64_t number;
-    bool ok = json_is(value, JSON_NUMBER) ? json_to_i64(value, &number) : num_parse_i64(json_str(value), &number) == 0;
+    bool ok = json_is(value, JSON_NUMBER) ? json_to_i64(value, &number)
+                                          : num_parse_i64(json_str(value), &number) == 0;
     if (!ok) {
         wrong_type(check, value, "");
         return NULL;
     }
     const struct prop_def *prop = check->prop;
-    bool is_low = (prop->flags & RN_HAS_MIN) && number < prop->min, is_high = (prop->flags & RN_HAS_MAX) && number > prop->max;
+    bool is_low = (prop->flags & RN_HAS_MIN) && number < prop->min,
+         is_high = (prop->flags & RN_HAS_MAX) && number > prop->max;
     if (is_low || is_high) {
-        at_value(check->file, value, "prop \"%s\" of %s must be at %s %lld, not %lld", prop->name, check->use->key,
-                 is_low ? "least" : "most", (long long)(is_low ? prop->min : prop->max), (long long)number);
+        at_value(check->file, value, "prop \"%s\" of %s must be at %s %lld, not %lld", prop->name,
+                 check->use->key, is_low ? "least" : "most",
+                 (long long)(is_low ? prop->min : prop->max), (long long)number);
         return NULL;
     }
     return json_new_integer(number);
@@ -154,7 +172,10 @@ static struct json *check_string(const struct prop_check *check, const struct js
         return NULL;
     }
     if ((check->prop->flags & RN_SECRET) && json_str(value).len > 0 && !check->file->load->is_kept)
-        warn_value(check->file, value, "prop \"%s\" is a secret: keep it in .env and write \"{{process.env.NAME}}\" here", check->prop->name);
+        warn_value(
+            check->file, value,
+            "prop \"%s\" is a secret: keep it in .env and write \"{{process.env.NAME}}\" here",
+            check->prop->name);
     return json_copy(value);
 }
 
@@ -164,13 +185,15 @@ static bool is_option(const struct json *options, const struct json *value)
         const struct json *offered = json_get(item, "value") ? json_get(item, "value") : item;
         if (json_equal(offered, value))
             return true;
-        if (json_is(offered, JSON_NUMBER) && json_is(value, JSON_STRING) && str_eq(json_literal(offered), json_str(value)))
+        if (json_is(offered, JSON_NUMBER) && json_is(value, JSON_STRING) &&
+            str_eq(json_literal(offered), json_str(value)))
             return true;
     }
     return false;
 }
 
-static bool check_option(const struct prop_check *check, const struct json *value, const struct json *result)
+static bool check_option(const struct prop_check *check, const struct json *value,
+                         const struct json *result)
 {
     const struct json *options = check->prop->options;
     if (json_count(options) == 0 || check->prop->has_remote_options || is_option(options, result))
@@ -187,8 +210,9 @@ static bool check_option(const struct prop_check *check, const struct json *valu
             buf_addf(&list, "%s%s", count > 1 ? ", " : "", shown(offered, text));
     }
     char text[SHOWN_MAX], hint[NEAREST_TEXT_MAX];
-    at_value(check->file, value, "prop \"%s\" of %s is one of %s%s, not %s%s", check->prop->name, check->use->key, buf_c(&list),
-             count > LISTED_MAX ? ", …" : "", shown(value, text), nearest_text(&nearest, hint));
+    at_value(check->file, value, "prop \"%s\" of %s is one of %s%s, not %s%s", check->prop->name,
+             check->use->key, buf_c(&list), count > LISTED_MAX ? ", …" : "", shown(value, text),
+             nearest_text(&nearest, hint));
     buf_release(&list);
     return false;
 }
@@ -196,17 +220,23 @@ static bool check_option(const struct prop_check *check, const struct json *valu
 static struct json *check_timer(const struct prop_check *check, const struct json *value)
 {
     int64_t seconds;
-    const struct json *interval = json_get(value, "intervalSeconds"), *cron = json_get(value, "cron");
-    bool ok = interval ? json_to_i64(interval, &seconds) && seconds > 0 && !cron : json_str(cron).len > 0;
+    const struct json *interval = json_get(value, "intervalSeconds"),
+                      *cron = json_get(value, "cron");
+    bool ok =
+        interval ? json_to_i64(interval, &seconds) && seconds > 0 && !cron : json_str(cron).len > 0;
     for (const struct json *item = json_first(value); item && ok; item = json_next(item))
-        ok = item == interval || item == cron || (strcmp(json_name(item), "timezone") == 0 && json_is(item, JSON_STRING));
+        ok = item == interval || item == cron ||
+             (strcmp(json_name(item), "timezone") == 0 && json_is(item, JSON_STRING));
     if (ok && json_is(value, JSON_OBJECT))
         return json_copy(value);
-    wrong_type(check, value, ": write { intervalSeconds: 900 } or { cron: \"0 * * * *\", timezone: Europe/Berlin }");
+    wrong_type(
+        check, value,
+        ": write { intervalSeconds: 900 } or { cron: \"0 * * * *\", timezone: Europe/Berlin }");
     return NULL;
 }
 
-/* A constant of the prop's own type; of the element's for a list. NULL and a problem if it does not fit. */
+/* A constant of the prop's own type; of the element's for a list. NULL and a problem if it does not
+ * fit. */
 static struct json *check_constant(const struct prop_check *check, const struct json *value)
 {
     switch (check->prop->type) {
@@ -218,7 +248,9 @@ static struct json *check_constant(const struct prop_check *check, const struct 
         if (json_is(value, JSON_BOOLEAN))
             return json_copy(value);
         wrong_type(check, value,
-                   str_eq_c(json_str(value), "true") || str_eq_c(json_str(value), "false") ? ": write it without quotes" : "");
+                   str_eq_c(json_str(value), "true") || str_eq_c(json_str(value), "false")
+                       ? ": write it without quotes"
+                       : "");
         return NULL;
     case RN_OBJECT:
     case RN_HTTP_REQUEST:
@@ -239,9 +271,12 @@ static struct json *check_single(const struct prop_check *check, const struct js
     value = unwrap(value);
     if (json_is(value, JSON_STRING) && has_expression(json_str(value))) {
         int type = check->prop->type;
-        if (is_whole_expression(json_str(value)) || type == RN_STRING || type == RN_ANY || type == RN_SQL || type == RN_DATA_STORE)
+        if (is_whole_expression(json_str(value)) || type == RN_STRING || type == RN_ANY ||
+            type == RN_SQL || type == RN_DATA_STORE)
             return json_copy(value);
-        at_value(check->file, value, "prop \"%s\" of %s must be %s; text with {{ … }} in it is a string: make it one whole {{ … }}",
+        at_value(check->file, value,
+                 "prop \"%s\" of %s must be %s; text with {{ … }} in it is a string: make it one "
+                 "whole {{ … }}",
                  check->prop->name, check->use->key, type_of(check->prop));
         return NULL;
     }
@@ -255,7 +290,8 @@ static struct json *check_single(const struct prop_check *check, const struct js
 
 static struct json *check_list(const struct prop_check *check, const struct json *value)
 {
-    if (json_is(value, JSON_STRING) && has_expression(json_str(value)) && is_whole_expression(json_str(value)))
+    if (json_is(value, JSON_STRING) && has_expression(json_str(value)) &&
+        is_whole_expression(json_str(value)))
         return json_copy(value);
     if (!json_is(value, JSON_ARRAY)) {
         wrong_type(check, value, "");
@@ -281,8 +317,11 @@ static bool is_too_long(const struct prop_check *check)
     free(text);
     if (size <= LIMIT_PROP_TEXT)
         return false;
-    at_name(check->file, check->value, "the value of prop \"%s\" has %zu bytes; %zu are the most: let an expression make it, or keep it elsewhere",
-            check->prop ? check->prop->name : json_name(check->value), size, (size_t)LIMIT_PROP_TEXT);
+    at_name(check->file, check->value,
+            "the value of prop \"%s\" has %zu bytes; %zu are the most: let an expression make it, "
+            "or keep it elsewhere",
+            check->prop ? check->prop->name : json_name(check->value), size,
+            (size_t)LIMIT_PROP_TEXT);
     return true;
 }
 
@@ -291,31 +330,38 @@ static struct json *check_prop(const struct prop_check *check)
     if (is_too_long(check))
         return NULL;
     if (takes_no_value(check->prop)) {
-        at_name(check->file, check->value, "prop \"%s\" of %s (%s) takes no value: leave it out", check->prop->name, check->use->key, type_of(check->prop));
+        at_name(check->file, check->value, "prop \"%s\" of %s (%s) takes no value: leave it out",
+                check->prop->name, check->use->key, type_of(check->prop));
         return NULL;
     }
     if (check->prop->type == RN_APP)
         return check_account(check, unwrap(check->value));
-    return check->prop->is_list ? check_list(check, unwrap(check->value)) : check_single(check, check->value);
+    return check->prop->is_list ? check_list(check, unwrap(check->value))
+                                : check_single(check, check->value);
 }
 
 /* ----------------------------------------------------------------- whole */
 
-static void report_unknown(const struct prop_check *check, const struct json *props, bool is_certain)
+static void report_unknown(const struct prop_check *check, const struct json *props,
+                           bool is_certain)
 {
     const struct use *use = check->use;
     struct nearest nearest;
     nearest_init(&nearest, str_from(json_name(check->value)));
     for (size_t i = 0; i < use->component->prop_count; i++)
-        if (!json_get(props, use->component->props[i].name) && !takes_no_value(&use->component->props[i]))
+        if (!json_get(props, use->component->props[i].name) &&
+            !takes_no_value(&use->component->props[i]))
             nearest_offer(&nearest, use->component->props[i].name);
     for (size_t i = 0; i < use->dynamic_count; i++)
         nearest_offer(&nearest, use->dynamic[i].name);
     char hint[NEAREST_TEXT_MAX];
     if (is_certain)
-        at_name(check->file, check->value, "%s has no prop \"%s\"%s", use->key, json_name(check->value), nearest_text(&nearest, hint));
+        at_name(check->file, check->value, "%s has no prop \"%s\"%s", use->key,
+                json_name(check->value), nearest_text(&nearest, hint));
     else if (nearest.best)
-        warn_name(check->file, check->value, "%s declares no prop \"%s\"; it is taken for a dynamic one%s", use->key, json_name(check->value), nearest_text(&nearest, hint));
+        warn_name(check->file, check->value,
+                  "%s declares no prop \"%s\"; it is taken for a dynamic one%s", use->key,
+                  json_name(check->value), nearest_text(&nearest, hint));
 }
 
 static bool app_needs_account(const struct load *load, const char *slug)
@@ -324,20 +370,23 @@ static bool app_needs_account(const struct load *load, const char *slug)
     return !app || json_count(app->auths) > 0;
 }
 
-static void report_missing(const struct file *file, const struct json *owner, const struct use *use, const struct prop_def *prop)
+static void report_missing(const struct file *file, const struct json *owner, const struct use *use,
+                           const struct prop_def *prop)
 {
     const struct json *props = json_get(owner, "props");
     const struct json *at = props ? props : json_get(owner, "uses");
     if (prop->type == RN_APP) {
         const char *own = own_account(file->load, prop->app ? prop->app : "");
-        at_name(file, at, "%s needs the prop \"%s\", an account of %s: { account: %s }", use->key, prop->name, prop->app ? prop->app : "its app", own ? own : "NAME");
+        at_name(file, at, "%s needs the prop \"%s\", an account of %s: { account: %s }", use->key,
+                prop->name, prop->app ? prop->app : "its app", own ? own : "NAME");
         return;
     }
     at_name(file, at, "%s needs the prop \"%s\" (%s)", use->key, prop->name, type_of(prop));
 }
 
-static void fill_in(const struct file *file, const struct json *owner, const struct use *use, const struct prop_def *prop, bool is_draft,
-                    const struct json *given, struct json *props)
+static void fill_in(const struct file *file, const struct json *owner, const struct use *use,
+                    const struct prop_def *prop, bool is_draft, const struct json *given,
+                    struct json *props)
 {
     const struct json *own = json_get(given, prop->name);
     if ((own && !json_is(own, JSON_NULL)) || json_get(props, prop->name))
@@ -346,14 +395,15 @@ static void fill_in(const struct file *file, const struct json *owner, const str
         json_set(props, prop->name, json_copy(prop->default_value));
         return;
     }
-    bool is_needed = !(prop->flags & RN_OPTIONAL) && !takes_no_value(prop) && prop->type != RN_TIMER_INTERFACE &&
+    bool is_needed = !(prop->flags & RN_OPTIONAL) && !takes_no_value(prop) &&
+                     prop->type != RN_TIMER_INTERFACE &&
                      !(prop->type == RN_APP && !app_needs_account(file->load, prop->app));
     if (is_needed && !is_draft && !file->load->is_kept)
         report_missing(file, owner, use, prop);
 }
 
-struct json *props_check(const struct file *file, const struct json *owner, const struct json *props, const struct use *use,
-                         bool is_draft)
+struct json *props_check(const struct file *file, const struct json *owner,
+                         const struct json *props, const struct use *use, bool is_draft)
 {
     struct json *result = json_new_object();
     for (const struct json *value = json_first(props); value; value = json_next(value)) {
@@ -363,7 +413,8 @@ struct json *props_check(const struct file *file, const struct json *owner, cons
         if (use->component)
             check.prop = find_prop(use, json_name(value));
         if (!check.prop) {
-            bool is_certain = use->component && (!use->component->has_additional_props || use->dynamic);
+            bool is_certain =
+                use->component && (!use->component->has_additional_props || use->dynamic);
             if (use->component && !file->load->is_kept)
                 report_unknown(&check, props, is_certain);
             if (!is_too_long(&check))

@@ -1,4 +1,5 @@
-/* .env files, ${NAME} in runnel.yaml, and the names behind process.env. The process's environment wins over .env. */
+/* .env files, ${NAME} in runnel.yaml, and the names behind process.env. The process's environment
+ * wins over .env. */
 #include "flow/load.h"
 
 /* ------------------------------------------------------------------ .env */
@@ -48,7 +49,8 @@ static void skip_line(struct dotenv *dotenv)
 static struct str read_name(struct dotenv *dotenv)
 {
     size_t start = dotenv->at;
-    while (is_identifier(str_n(dotenv->text.ptr + start, dotenv->at - start + 1)) && dotenv->at < dotenv->text.len)
+    while (is_identifier(str_n(dotenv->text.ptr + start, dotenv->at - start + 1)) &&
+           dotenv->at < dotenv->text.len)
         dotenv->at++;
     return str_n(dotenv->text.ptr + start, dotenv->at - start);
 }
@@ -103,8 +105,9 @@ static void read_line(struct dotenv *dotenv, struct json *env)
     }
     skip_blanks(dotenv);
     if (name.len == 0 || peek(dotenv) != '=') {
-        complain(dotenv, name.len == 0 ? "here a name must begin: letters, digits and '_', as in NAME=value"
-                                       : "\"=\" is missing: a line is NAME=value");
+        complain(dotenv, name.len == 0
+                             ? "here a name must begin: letters, digits and '_', as in NAME=value"
+                             : "\"=\" is missing: a line is NAME=value");
         skip_line(dotenv);
         goto out;
     }
@@ -125,9 +128,11 @@ static void read_line(struct dotenv *dotenv, struct json *env)
     }
     char *key = str_dup(name);
     if (json_get(env, key))
-        problem_warn(dotenv->problems, dotenv->file, line, 1, "%s is here twice; this last value counts", key);
+        problem_warn(dotenv->problems, dotenv->file, line, 1,
+                     "%s is here twice; this last value counts", key);
     if (!utf8_is_valid(buf_str(&value)) || (value.len && memchr(value.ptr, '\0', value.len)))
-        problem_add(dotenv->problems, dotenv->file, line, 1, "the value of %s is not UTF-8 text", key);
+        problem_add(dotenv->problems, dotenv->file, line, 1, "the value of %s is not UTF-8 text",
+                    key);
     else
         json_set_str(env, key, str_from(buf_c(&value)));
     free(key);
@@ -168,7 +173,8 @@ static void no_value(const struct file *file, struct yaml_place place, const cha
         nearest_offer(&nearest, json_name(item));
     char hint[NEAREST_TEXT_MAX];
     problem_add(file->load->problems, file->name, place.line, place.column,
-                "${%s} has no value: set %s in .env or in the environment%s", name, name, nearest_text(&nearest, hint));
+                "${%s} has no value: set %s in .env or in the environment%s", name, name,
+                nearest_text(&nearest, hint));
 }
 
 char *env_expand(const struct file *file, const struct json *string)
@@ -192,7 +198,8 @@ char *env_expand(const struct file *file, const struct json *string)
         struct yaml_place place = yaml_place_in(file->doc, string, at);
         if (!is_identifier(name)) {
             problem_add(file->load->problems, file->name, place.line, place.column,
-                        "\"${\" begins the name of a variable, as in ${NAME}; write $${ for these characters themselves");
+                        "\"${\" begins the name of a variable, as in ${NAME}; write $${ for these "
+                        "characters themselves");
             ok = false;
             break;
         }
@@ -224,13 +231,15 @@ void env_note_uses(const struct file *file, const struct json *string)
 {
     static const char word[] = "process.env";
     struct str text = json_str(string);
-    for (ptrdiff_t at = str_find(text, word, 0); at >= 0; at = str_find(text, word, (size_t)at + 1)) {
+    for (ptrdiff_t at = str_find(text, word, 0); at >= 0;
+         at = str_find(text, word, (size_t)at + 1)) {
         size_t i = (size_t)at + sizeof(word) - 1;
         if (i < text.len && text.ptr[i] == '?')
             i++;
         if (i < text.len && text.ptr[i] == '.')
             i++;
-        if (i + 1 < text.len && text.ptr[i] == '[' && (text.ptr[i + 1] == '"' || text.ptr[i + 1] == '\''))
+        if (i + 1 < text.len && text.ptr[i] == '[' &&
+            (text.ptr[i + 1] == '"' || text.ptr[i + 1] == '\''))
             i += 2;
         size_t end = i;
         while (end < text.len && is_identifier(str_n(text.ptr + i, end - i + 1)))
@@ -243,7 +252,8 @@ void env_note_uses(const struct file *file, const struct json *string)
         if (!file->load->is_kept && !env_value(file->load, key)) {
             struct yaml_place place = yaml_place_in(file->doc, string, (size_t)at);
             problem_warn(file->load->problems, file->name, place.line, place.column,
-                         "process.env.%s has no value: set %s in .env or in the environment", key, key);
+                         "process.env.%s has no value: set %s in .env or in the environment", key,
+                         key);
         }
         free(key);
     }
@@ -255,7 +265,8 @@ struct json *env_collect(const struct load *load)
     for (const struct json *item = json_first(load->dotenv); item; item = json_next(item))
         json_set_string(env, json_name(item), env_value(load, json_name(item)));
     size_t at = 0;
-    for (const struct map_entry *entry = map_next(&load->env_names, &at); entry; entry = map_next(&load->env_names, &at))
+    for (const struct map_entry *entry = map_next(&load->env_names, &at); entry;
+         entry = map_next(&load->env_names, &at))
         json_set_string(env, entry->key, env_value(load, entry->key));
     return env;
 }

@@ -5,8 +5,8 @@
 
 enum { TEXT_MAX = 1800 };
 
-static void say(const struct file *file, const struct json *value, bool is_at_name, bool is_warning, const char *format,
-                va_list args)
+static void say(const struct file *file, const struct json *value, bool is_at_name, bool is_warning,
+                const char *format, va_list args)
 {
     char text[TEXT_MAX];
     vsnprintf(text, sizeof(text), format, args);
@@ -17,13 +17,13 @@ static void say(const struct file *file, const struct json *value, bool is_at_na
         problem_add(file->load->problems, file->name, place.line, place.column, "%s", text);
 }
 
-#define DEFINE_SAY(name_, is_at_name_, is_warning_)                                                                    \
-    void name_(const struct file *file, const struct json *value, const char *format, ...)                             \
-    {                                                                                                                  \
-        va_list args;                                                                                                  \
-        va_start(args, format);                                                                                        \
-        say(file, value, is_at_name_, is_warning_, format, args);                                                      \
-        va_end(args);                                                                                                  \
+#define DEFINE_SAY(name_, is_at_name_, is_warning_)                                                \
+    void name_(const struct file *file, const struct json *value, const char *format, ...)         \
+    {                                                                                              \
+        va_list args;                                                                              \
+        va_start(args, format);                                                                    \
+        say(file, value, is_at_name_, is_warning_, format, args);                                  \
+        va_end(args);                                                                              \
     }
 
 DEFINE_SAY(at_value, false, false)
@@ -31,7 +31,8 @@ DEFINE_SAY(at_name, true, false)
 DEFINE_SAY(warn_value, false, true)
 DEFINE_SAY(warn_name, true, true)
 
-void check_keys(const struct file *file, const struct json *object, const char *const *known, const char *where)
+void check_keys(const struct file *file, const struct json *object, const char *const *known,
+                const char *where)
 {
     for (const struct json *member = json_first(object); member; member = json_next(member)) {
         struct nearest nearest;
@@ -45,13 +46,15 @@ void check_keys(const struct file *file, const struct json *object, const char *
             continue;
         char hint[NEAREST_TEXT_MAX];
         if (nearest.best) {
-            at_name(file, member, "unknown key \"%s\" in %s%s", json_name(member), where, nearest_text(&nearest, hint));
+            at_name(file, member, "unknown key \"%s\" in %s%s", json_name(member), where,
+                    nearest_text(&nearest, hint));
             continue;
         }
         struct buf all = BUF_INIT(TEXT_MAX / 2);
         for (size_t i = 0; known[i]; i++)
             buf_addf(&all, "%s%s", i ? ", " : "", known[i]);
-        at_name(file, member, "unknown key \"%s\" in %s; there are: %s", json_name(member), where, buf_c(&all));
+        at_name(file, member, "unknown key \"%s\" in %s; there are: %s", json_name(member), where,
+                buf_c(&all));
         buf_release(&all);
     }
 }
@@ -59,7 +62,10 @@ void check_keys(const struct file *file, const struct json *object, const char *
 const char *shown(const struct json *value, char out[SHOWN_MAX])
 {
     if (!value || json_is(value, JSON_ARRAY) || json_is(value, JSON_OBJECT)) {
-        snprintf(out, SHOWN_MAX, "%s", !value ? "nothing" : json_is(value, JSON_ARRAY) ? "a list" : "a mapping");
+        snprintf(out, SHOWN_MAX, "%s",
+                 !value                       ? "nothing"
+                 : json_is(value, JSON_ARRAY) ? "a list"
+                                              : "a mapping");
         return out;
     }
     struct buf text = BUF_INIT(SHOWN_MAX * 8);
@@ -85,13 +91,14 @@ const char *shown(const struct json *value, char out[SHOWN_MAX])
 
 static const char *kind_words(enum json_kind kind)
 {
-    static const char *const words[] = {[JSON_NULL] = "empty",        [JSON_BOOLEAN] = "true or false",
-                                        [JSON_NUMBER] = "a number",   [JSON_STRING] = "a text",
-                                        [JSON_ARRAY] = "a list",      [JSON_OBJECT] = "a mapping"};
+    static const char *const words[] = {
+        [JSON_NULL] = "empty",    [JSON_BOOLEAN] = "true or false", [JSON_NUMBER] = "a number",
+        [JSON_STRING] = "a text", [JSON_ARRAY] = "a list",          [JSON_OBJECT] = "a mapping"};
     return words[kind];
 }
 
-const struct json *field(const struct file *file, const struct json *object, const char *name, enum json_kind kind)
+const struct json *field(const struct file *file, const struct json *object, const char *name,
+                         enum json_kind kind)
 {
     const struct json *value = json_get(object, name);
     if (!value || json_is(value, JSON_NULL))
@@ -112,29 +119,31 @@ const char *field_text(const struct file *file, const struct json *object, const
     return json_c(value);
 }
 
-bool field_bool(const struct file *file, const struct json *object, const char *name, bool otherwise)
+bool field_bool(const struct file *file, const struct json *object, const char *name,
+                bool otherwise)
 {
     const struct json *value = field(file, object, name, JSON_BOOLEAN);
     return value ? json_is_true(value) : otherwise;
 }
 
-int64_t field_count(const struct file *file, const struct json *object, const char *name, int64_t min, int64_t max,
-                    int64_t otherwise)
+int64_t field_count(const struct file *file, const struct json *object, const char *name,
+                    int64_t min, int64_t max, int64_t otherwise)
 {
     const struct json *value = json_get(object, name);
     if (!value || json_is(value, JSON_NULL))
         return otherwise;
     int64_t number;
-    if (json_is(value, JSON_NUMBER) && json_to_i64(value, &number) && number >= min && number <= max)
+    if (json_is(value, JSON_NUMBER) && json_to_i64(value, &number) && number >= min &&
+        number <= max)
         return number;
     char text[SHOWN_MAX];
-    at_value(file, value, "\"%s\" must be a whole number from %lld to %lld, not %s", name, (long long)min, (long long)max,
-             shown(value, text));
+    at_value(file, value, "\"%s\" must be a whole number from %lld to %lld, not %s", name,
+             (long long)min, (long long)max, shown(value, text));
     return otherwise;
 }
 
-int64_t field_duration(const struct file *file, const struct json *object, const char *name, int64_t max_ms,
-                       int64_t otherwise)
+int64_t field_duration(const struct file *file, const struct json *object, const char *name,
+                       int64_t max_ms, int64_t otherwise)
 {
     const struct json *value = json_get(object, name);
     if (!value || json_is(value, JSON_NULL))
@@ -142,7 +151,8 @@ int64_t field_duration(const struct file *file, const struct json *object, const
     int64_t ms;
     char text[SHOWN_MAX];
     if (!json_is(value, JSON_STRING) || num_parse_duration(json_str(value), &ms) != 0) {
-        at_value(file, value, "\"%s\" must be a time with its unit (500ms, 30s, 5m, 2h, 30d), not %s", name,
+        at_value(file, value,
+                 "\"%s\" must be a time with its unit (500ms, 30s, 5m, 2h, 30d), not %s", name,
                  shown(value, text));
         return otherwise;
     }
@@ -154,8 +164,8 @@ int64_t field_duration(const struct file *file, const struct json *object, const
     return ms;
 }
 
-uint64_t field_bytes(const struct file *file, const struct json *object, const char *name, uint64_t max,
-                     uint64_t otherwise)
+uint64_t field_bytes(const struct file *file, const struct json *object, const char *name,
+                     uint64_t max, uint64_t otherwise)
 {
     const struct json *value = json_get(object, name);
     if (!value || json_is(value, JSON_NULL))
@@ -164,12 +174,13 @@ uint64_t field_bytes(const struct file *file, const struct json *object, const c
     char text[SHOWN_MAX];
     struct str size = json_is(value, JSON_NUMBER) ? json_literal(value) : json_str(value);
     if (num_parse_bytes(size, &bytes) != 0 || bytes == 0) {
-        at_value(file, value, "\"%s\" must be a size (10MiB, 4GiB, 512KiB), not %s", name, shown(value, text));
+        at_value(file, value, "\"%s\" must be a size (10MiB, 4GiB, 512KiB), not %s", name,
+                 shown(value, text));
         return otherwise;
     }
     if (bytes > max) {
-        at_value(file, value, "\"%s\" can be %llu bytes at most, not %s", name, (unsigned long long)max,
-                 shown(value, text));
+        at_value(file, value, "\"%s\" can be %llu bytes at most, not %s", name,
+                 (unsigned long long)max, shown(value, text));
         return otherwise;
     }
     return bytes;

@@ -12,7 +12,8 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_size, struct
     struct buf text = BUF_INIT(max + 1);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        result = err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "it cannot be read: %s", strerror(errno));
+        result = err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "it cannot be read: %s",
+                         strerror(errno));
         goto out;
     }
     struct stat status;
@@ -54,7 +55,8 @@ static bool is_good_name(struct str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-' || c == '.'))
             return false;
     }
     return name.len > 0 && name.len <= 100;
@@ -66,7 +68,8 @@ size_t files_list(struct load *load, const char *dir, const char *shown_dir, cha
     DIR *stream = opendir(dir);
     if (!stream) {
         if (errno != ENOENT)
-            problem_add(load->problems, shown_dir, 0, 0, "this folder cannot be read: %s", strerror(errno));
+            problem_add(load->problems, shown_dir, 0, 0, "this folder cannot be read: %s",
+                        strerror(errno));
         return 0;
     }
     size_t count = 0;
@@ -78,7 +81,8 @@ size_t files_list(struct load *load, const char *dir, const char *shown_dir, cha
             continue;
         char *shown_name = xasprintf("%s/%s", shown_dir, entry->d_name);
         if (str_ends(name, ".yml")) {
-            problem_warn(load->problems, shown_name, 0, 0, "this file is not read: give it a name that ends in .yaml");
+            problem_warn(load->problems, shown_name, 0, 0,
+                         "this file is not read: give it a name that ends in .yaml");
         } else if (str_ends(name, ".yaml")) {
             name.len -= 5;
             if (is_good_name(name)) {
@@ -86,7 +90,8 @@ size_t files_list(struct load *load, const char *dir, const char *shown_dir, cha
                 list[count++] = str_dup(name);
             } else {
                 problem_add(load->problems, shown_name, 0, 0,
-                            "a file's name may have letters, digits, '-', '_' and '.' before .yaml, 100 at most");
+                            "a file's name may have letters, digits, '-', '_' and '.' before "
+                            ".yaml, 100 at most");
             }
         }
         free(shown_name);

@@ -10,7 +10,7 @@ struct lookup {
     const struct component_def *(*component)(void *ctx, struct str key, const char *version);
     const struct component_def *(*component_at)(void *ctx, size_t index); /* NULL past the end */
     const struct app_def *(*app)(void *ctx, struct str slug);
-    const struct app_def *(*app_at)(void *ctx, size_t index);             /* NULL past the end */
+    const struct app_def *(*app_at)(void *ctx, size_t index); /* NULL past the end */
     void *ctx;
 };
 
@@ -21,25 +21,26 @@ struct lookup lookup_of_catalog(struct catalog *catalog);
 struct load {
     struct project *project;
     struct problems *problems;
-    struct lookup lookup;       /* .component NULL: components are not looked up */
+    struct lookup lookup; /* .component NULL: components are not looked up */
     account_lookup accounts;
     void *accounts_ctx;
-    bool is_kept;               /* a text kept earlier: what is gone meanwhile (components, accounts) is no problem */
-    struct map broken_sources;  /* "sources/<name>" of files with mistakes, to any value */
-    struct json *dotenv;        /* what .env says: an object of strings */
-    struct map env_names;       /* process.env names that files use, to any value */
+    /* a text kept earlier: what is gone meanwhile (components, accounts) is no problem */
+    bool is_kept;
+    struct map broken_sources; /* "sources/<name>" of files with mistakes, to any value */
+    struct json *dotenv;       /* what .env says: an object of strings */
+    struct map env_names;      /* process.env names that files use, to any value */
 };
 
 /* A file being read. */
 struct file {
     struct load *load;
-    const char *name;           /* as problems show it */
+    const char *name; /* as problems show it */
     struct yaml_doc *doc;
 };
 
 /* project_load() with a lookup of the caller's. */
-int project_load_with(const struct project_options *options, const struct lookup *lookup, struct project **ret,
-                      struct problems *problems, struct err *err) MUST_USE;
+int project_load_with(const struct project_options *options, const struct lookup *lookup,
+                      struct project **ret, struct problems *problems, struct err *err) MUST_USE;
 struct workflow *workflow_parse_with(const char *id, struct str text, const struct project *project,
                                      const struct lookup *lookup, struct problems *problems);
 
@@ -49,43 +50,54 @@ struct project *project_new(void);
 /* ---------------------------------------------------------------- fields (fields.c) */
 
 /* A problem at a value, or at its name. */
-void at_value(const struct file *file, const struct json *value, const char *format, ...) PRINTF_LIKE(3, 4);
-void at_name(const struct file *file, const struct json *member, const char *format, ...) PRINTF_LIKE(3, 4);
-void warn_value(const struct file *file, const struct json *value, const char *format, ...) PRINTF_LIKE(3, 4);
-void warn_name(const struct file *file, const struct json *member, const char *format, ...) PRINTF_LIKE(3, 4);
+void at_value(const struct file *file, const struct json *value, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void at_name(const struct file *file, const struct json *member, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void warn_value(const struct file *file, const struct json *value, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void warn_name(const struct file *file, const struct json *member, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* Reports members whose names are not in `known` (ends with NULL), with the nearest. */
-void check_keys(const struct file *file, const struct json *object, const char *const *known, const char *where);
+void check_keys(const struct file *file, const struct json *object, const char *const *known,
+                const char *where);
 /* A value as a message shows it: `"text"`, `12`, `a list` …; short, in `out`. */
 #define SHOWN_MAX 80
 const char *shown(const struct json *value, char out[SHOWN_MAX]);
 /* The member if it is there, is not null and has the kind; a problem and NULL if it has another. */
-const struct json *field(const struct file *file, const struct json *object, const char *name, enum json_kind kind);
+const struct json *field(const struct file *file, const struct json *object, const char *name,
+                         enum json_kind kind);
 /* A string without U+0000, borrowed; a number is no string. NULL if absent or wrong. */
 const char *field_text(const struct file *file, const struct json *object, const char *name);
-bool field_bool(const struct file *file, const struct json *object, const char *name, bool otherwise);
+bool field_bool(const struct file *file, const struct json *object, const char *name,
+                bool otherwise);
 /* From `min` to `max`, or a problem and `otherwise`. */
-int64_t field_count(const struct file *file, const struct json *object, const char *name, int64_t min, int64_t max,
-                    int64_t otherwise);
-int64_t field_duration(const struct file *file, const struct json *object, const char *name, int64_t max_ms,
-                       int64_t otherwise);
-uint64_t field_bytes(const struct file *file, const struct json *object, const char *name, uint64_t max,
-                     uint64_t otherwise);
+int64_t field_count(const struct file *file, const struct json *object, const char *name,
+                    int64_t min, int64_t max, int64_t otherwise);
+int64_t field_duration(const struct file *file, const struct json *object, const char *name,
+                       int64_t max_ms, int64_t otherwise);
+uint64_t field_bytes(const struct file *file, const struct json *object, const char *name,
+                     uint64_t max, uint64_t otherwise);
 
 /* ------------------------------------------------------------------- files (files.c) */
 
 /* The bytes of a file of at most `max`; the caller frees. RN_ENOTFOUND, RN_EIO, RN_ETOOBIG. */
 int file_read(const char *path, size_t max, char **ret, size_t *ret_size, struct err *err) MUST_USE;
-/* The names in `dir` that end in ".yaml", without the end, sorted; others that look like YAML are warned about. */
+/* The names in `dir` that end in ".yaml", without the end, sorted; others that look like YAML are
+ * warned about. */
 size_t files_list(struct load *load, const char *dir, const char *shown_dir, char ***ret);
 void names_free(char **names, size_t count);
 
 /* --------------------------------------------------------------------- env (env.c) */
 
-/* Reads the text of a .env file into `env`, an object of strings; mistakes under the name `file`. */
+/* Reads the text of a .env file into `env`, an object of strings; mistakes under the name `file`.
+ * */
 void env_parse(const char *file, struct str text, struct json *env, struct problems *problems);
-/* A string of runnel.yaml with ${NAME} filled in; a problem for each that has no value. The caller frees. NULL if one was reported. */
+/* A string of runnel.yaml with ${NAME} filled in; a problem for each that has no value. The caller
+ * frees. NULL if one was reported. */
 char *env_expand(const struct file *file, const struct json *string);
-/* Notes the names behind `process.env` in the {{ … }} of a string, and warns of those that have no value. */
+/* Notes the names behind `process.env` in the {{ … }} of a string, and warns of those that have no
+ * value. */
 void env_note_uses(const struct file *file, const struct json *string);
 /* Notes a name that {{process.env}} is to see. */
 void env_note(struct load *load, struct str name);
@@ -109,21 +121,24 @@ struct names {
     struct known_name {
         const char *name; /* borrowed */
         enum name_state state;
-    } *list;
+    } * list;
     size_t count;
 };
 
-/* Reads `uses`, `props`, `dynamic_props` of `object` into *ret. `known`: NULL for a source. `is_draft`: missing props are no
- * problem. (use.c) */
-void use_read(struct file *file, const struct json *object, bool is_source, const struct names *known, bool is_draft,
-              struct use *ret);
+/* Reads `uses`, `props`, `dynamic_props` of `object` into *ret. `known`: NULL for a source.
+ * `is_draft`: missing props are no problem. (use.c) */
+void use_read(struct file *file, const struct json *object, bool is_source,
+              const struct names *known, bool is_draft, struct use *ret);
 void use_release(struct use *use);
-/* Checks the props against the component's definitions and gives them as they are to be kept. (check_props.c) */
-struct json *props_check(const struct file *file, const struct json *owner, const struct json *props, const struct use *use,
-                         bool is_draft);
-/* Checks every {{ … }} in the value; `known` NULL: only process.env may be used. True if all are well. (references.c) */
+/* Checks the props against the component's definitions and gives them as they are to be kept.
+ * (check_props.c) */
+struct json *props_check(const struct file *file, const struct json *owner,
+                         const struct json *props, const struct use *use, bool is_draft);
+/* Checks every {{ … }} in the value; `known` NULL: only process.env may be used. True if all are
+ * well. (references.c) */
 bool templates_check(const struct file *file, const struct json *value, const struct names *known);
-/* Whether a string has a {{ … }} in it; and whether it is one whole {{ … }}, which may have any type. */
+/* Whether a string has a {{ … }} in it; and whether it is one whole {{ … }}, which may have any
+ * type. */
 bool has_expression(struct str text);
 bool is_whole_expression(struct str text);
 
@@ -135,8 +150,10 @@ struct source *source_new(char *id, const char *file_name);
 void source_free(struct source *source);
 /* `dedupe: { remember: N }` of a source or a trigger. */
 void source_read_dedupe(const struct file *file, const struct json *object, struct source *source);
-/* The sources that its triggers declare are added to the project unless this is a kept text. NULL if it has mistakes. */
-struct workflow *workflow_read(struct load *load, const char *id, const char *name, struct str text);
+/* The sources that its triggers declare are added to the project unless this is a kept text. NULL
+ * if it has mistakes. */
+struct workflow *workflow_read(struct load *load, const char *id, const char *name,
+                               struct str text);
 void workflow_read_triggers(struct file *file, const struct json *root, struct workflow *workflow);
 void workflow_read_steps(struct file *file, const struct json *root, struct workflow *workflow);
 void project_add_source(struct project *project, struct source *source);

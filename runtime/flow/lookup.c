@@ -24,6 +24,9 @@ struct lookup lookup_of_catalog(struct catalog *catalog)
 {
     if (!catalog)
         return (struct lookup){.component = NULL};
-    return (struct lookup){
-        .component = component, .component_at = component_at, .app = app, .app_at = app_at, .ctx = catalog};
+    return (struct lookup){.component = component,
+                           .component_at = component_at,
+                           .app = app,
+                           .app_at = app_at,
+                           .ctx = catalog};
 }

@@ -25,7 +25,8 @@ void nearest_offer(struct nearest *nearest, const char *candidate)
     char a[NAME_MAX_LENGTH], b[NAME_MAX_LENGTH];
     struct str wrong_lower = lower(nearest->wrong, a), right_lower = lower(right, b);
     size_t distance = 2 * str_distance(wrong_lower, right_lower, limit);
-    /* "segment" for "segment-webhook-destination": what is left out at the end is a likely slip too. */
+    /* "segment" for "segment-webhook-destination": what is left out at the end is a likely slip
+     * too. */
     if (distance > 2 * limit && wrong_lower.len >= 4 && right_lower.len > wrong_lower.len &&
         memcmp(wrong_lower.ptr, right_lower.ptr, wrong_lower.len) == 0)
         distance = 2 * limit;

@@ -4,7 +4,8 @@
 
 #include "base/str.h"
 
-/* Collects the best of several candidates. Only close ones count: a third of the letters may differ, case does not. */
+/* Collects the best of several candidates. Only close ones count: a third of the letters may
+ * differ, case does not. */
 struct nearest {
     struct str wrong;
     const char *best; /* borrowed; NULL if none is close */

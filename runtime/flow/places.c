@@ -1,5 +1,5 @@
-/* Lines and columns. A scalar's text differs from its source by quoting, escapes, folding and indentation; to find the
- * place of a byte of the value, both are walked together. */
+/* Lines and columns. A scalar's text differs from its source by quoting, escapes, folding and
+ * indentation; to find the place of a byte of the value, both are walked together. */
 #include "flow/yaml_node.h"
 
 void yaml_index_lines(struct yaml_doc *doc)
@@ -55,11 +55,14 @@ struct yaml_place yaml_place_of(const struct yaml_doc *doc, const struct json *v
     const struct yaml_node *node = yaml_node_of(doc, value);
     if (!node)
         return (struct yaml_place){1, 1};
-    return yaml_place_at(doc, at_name && node->name_end > node->name_start ? node->name_start : node->start);
+    return yaml_place_at(doc, at_name && node->name_end > node->name_start ? node->name_start
+                                                                           : node->start);
 }
 
-/* The length in bytes that the escape at `at` (behind the backslash) has in the source and gives in the value. */
-static void read_escape(const char *text, size_t size, size_t at, size_t *ret_source, size_t *ret_value)
+/* The length in bytes that the escape at `at` (behind the backslash) has in the source and gives in
+ * the value. */
+static void read_escape(const char *text, size_t size, size_t at, size_t *ret_source,
+                        size_t *ret_value)
 {
     char c = at < size ? text[at] : '\0';
     size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
@@ -103,7 +106,8 @@ static void step_flow(struct walk *walk, enum yaml_style style)
         walk->done += value;
         return;
     }
-    if (style == YAML_SINGLE && c == '\'' && walk->at + 1 < walk->end && walk->text[walk->at + 1] == '\'') {
+    if (style == YAML_SINGLE && c == '\'' && walk->at + 1 < walk->end &&
+        walk->text[walk->at + 1] == '\'') {
         walk->at += 2;
         walk->done++;
         return;
@@ -138,7 +142,8 @@ static size_t place_in_block(struct walk *walk, size_t offset)
     bool at_line_start = true;
     while (walk->at < walk->end) {
         if (at_line_start) {
-            for (size_t i = 0; i < indent && walk->at < walk->end && walk->text[walk->at] == ' '; i++)
+            for (size_t i = 0; i < indent && walk->at < walk->end && walk->text[walk->at] == ' ';
+                 i++)
                 walk->at++;
             at_line_start = false;
             continue;
@@ -154,7 +159,8 @@ static size_t place_in_block(struct walk *walk, size_t offset)
     return walk->at;
 }
 
-struct yaml_place yaml_place_in(const struct yaml_doc *doc, const struct json *string, size_t offset)
+struct yaml_place yaml_place_in(const struct yaml_doc *doc, const struct json *string,
+                                size_t offset)
 {
     const struct yaml_node *node = yaml_node_of(doc, string);
     struct str value = json_str(string);

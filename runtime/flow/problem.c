@@ -4,19 +4,22 @@
 
 enum { PROBLEM_TEXT_MAX = 2000 };
 
-static void add(struct problems *problems, const char *file, int line, int column, bool is_warning, const char *format,
-                va_list args)
+static void add(struct problems *problems, const char *file, int line, int column, bool is_warning,
+                const char *format, va_list args)
 {
     if (problems->count >= PROBLEMS_MAX)
         return;
     char text[PROBLEM_TEXT_MAX];
     if (problems->count == PROBLEMS_MAX - 1) {
-        snprintf(text, sizeof(text), "there are more problems than the %d shown here: mend these first", PROBLEMS_MAX - 1);
+        snprintf(text, sizeof(text),
+                 "there are more problems than the %d shown here: mend these first",
+                 PROBLEMS_MAX - 1);
         is_warning = false;
     } else {
         vsnprintf(text, sizeof(text), format, args);
     }
-    /* Control characters would break the one line that a problem is; a cut text must not end in half a character. */
+    /* Control characters would break the one line that a problem is; a cut text must not end in
+     * half a character. */
     size_t len = strlen(text);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
@@ -31,7 +34,8 @@ static void add(struct problems *problems, const char *file, int line, int colum
                                                          .text = xstrdup(text)};
 }
 
-void problem_add(struct problems *problems, const char *file, int line, int column, const char *format, ...)
+void problem_add(struct problems *problems, const char *file, int line, int column,
+                 const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -39,7 +43,8 @@ void problem_add(struct problems *problems, const char *file, int line, int colu
     va_end(args);
 }
 
-void problem_warn(struct problems *problems, const char *file, int line, int column, const char *format, ...)
+void problem_warn(struct problems *problems, const char *file, int line, int column,
+                  const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -1,4 +1,5 @@
-/* A project as a whole: its files in the order in which they need each other — .env, runnel.yaml, sources, workflows. */
+/* A project as a whole: its files in the order in which they need each other — .env, runnel.yaml,
+ * sources, workflows. */
 #include "flow/load.h"
 
 #include <errno.h>
@@ -41,7 +42,8 @@ struct project *project_ref(struct project *project)
 static void release_accounts(struct project *project)
 {
     for (size_t i = 0; i < project->account_count; i++) {
-        for (const struct json *item = json_first(project->accounts[i].auth); item; item = json_next(item))
+        for (const struct json *item = json_first(project->accounts[i].auth); item;
+             item = json_next(item))
             mem_wipe((void *)(uintptr_t)json_str(item).ptr, json_str(item).len);
         free(project->accounts[i].name);
         free(project->accounts[i].app);
@@ -82,7 +84,8 @@ void project_unref(struct project *project)
 
 void project_add_source(struct project *project, struct source *source)
 {
-    project->sources = xrealloc(project->sources, (project->source_count + 1) * sizeof(*project->sources));
+    project->sources =
+        xrealloc(project->sources, (project->source_count + 1) * sizeof(*project->sources));
     project->sources[project->source_count++] = source;
 }
 
@@ -110,7 +113,9 @@ static int load_settings(struct load *load, struct err *err)
     size_t size = 0;
     int result = file_read(path, LIMIT_YAML_BYTES, &text, &size, err);
     if (result == RN_ENOTFOUND) {
-        result = err_set(err, RN_ENOTFOUND, "there is no runnel.yaml in %s: run `runnel init` there to make a project", load->project->dir);
+        result = err_set(err, RN_ENOTFOUND,
+                         "there is no runnel.yaml in %s: run `runnel init` there to make a project",
+                         load->project->dir);
         goto out;
     }
     if (result != 0) {
@@ -172,7 +177,8 @@ static void load_workflows(struct load *load)
         size_t size = 0;
         char *text = read_text(load, "workflows", names[i], &size);
         char *shown_name = xasprintf("workflows/%s.yaml", names[i]);
-        struct workflow *workflow = text ? workflow_read(load, names[i], shown_name, str_n(text, size)) : NULL;
+        struct workflow *workflow =
+            text ? workflow_read(load, names[i], shown_name, str_n(text, size)) : NULL;
         if (workflow)
             project->workflows[project->workflow_count++] = workflow;
         free(shown_name);
@@ -182,15 +188,20 @@ static void load_workflows(struct load *load)
     free(dir);
 }
 
-static int resolve_dirs(const struct project_options *options, struct project *project, struct err *err)
+static int resolve_dirs(const struct project_options *options, struct project *project,
+                        struct err *err)
 {
     const char *dir = options->dir ? options->dir : ".";
     char real[PATH_MAX];
     struct stat status;
     if (!realpath(dir, real) || stat(real, &status) != 0)
-        return err_set(err, RN_ENOTFOUND, "the folder %s: %s; run `runnel init %s` to make a project there", dir, strerror(errno), dir);
+        return err_set(err, RN_ENOTFOUND,
+                       "the folder %s: %s; run `runnel init %s` to make a project there", dir,
+                       strerror(errno), dir);
     if (!S_ISDIR(status.st_mode))
-        return err_set(err, RN_ENOTFOUND, "%s is no folder; name a project's folder, or run `runnel init` to make one", dir);
+        return err_set(err, RN_ENOTFOUND,
+                       "%s is no folder; name a project's folder, or run `runnel init` to make one",
+                       dir);
     project->dir = xstrdup(real);
     if (!options->data_dir) {
         project->data_dir = xasprintf("%s/.runnel", real);
@@ -203,8 +214,8 @@ static int resolve_dirs(const struct project_options *options, struct project *p
     return 0;
 }
 
-int project_load_with(const struct project_options *options, const struct lookup *lookup, struct project **ret,
-                      struct problems *problems, struct err *err)
+int project_load_with(const struct project_options *options, const struct lookup *lookup,
+                      struct project **ret, struct problems *problems, struct err *err)
 {
     struct load load = {.project = project_new(),
                         .problems = problems,
@@ -235,7 +246,8 @@ out:
     return result;
 }
 
-int project_load(const struct project_options *options, struct project **ret, struct problems *problems, struct err *err)
+int project_load(const struct project_options *options, struct project **ret,
+                 struct problems *problems, struct err *err)
 {
     struct lookup lookup = lookup_of_catalog(options->catalog);
     int result = project_load_with(options, &lookup, ret, problems, err);
@@ -263,8 +275,8 @@ struct workflow *workflow_parse_with(const char *id, struct str text, const stru
     return workflow;
 }
 
-struct workflow *workflow_parse(const char *id, struct str text, const struct project *project, struct catalog *catalog,
-                                struct problems *problems)
+struct workflow *workflow_parse(const char *id, struct str text, const struct project *project,
+                                struct catalog *catalog, struct problems *problems)
 {
     struct lookup lookup = lookup_of_catalog(catalog);
     return workflow_parse_with(id, text, project, &lookup, problems);

@@ -1,4 +1,5 @@
-/* The user's project as its files say it: runnel.yaml, .env, workflows/ (*.yaml), sources/ (*.yaml). Read, checked, immutable afterwards. Deploying it is the engine's. */
+/* The user's project as its files say it: runnel.yaml, .env, workflows/ (*.yaml), sources/
+ * (*.yaml). Read, checked, immutable afterwards. Deploying it is the engine's. */
 #ifndef RUNNEL_FLOW_PROJECT_H
 #define RUNNEL_FLOW_PROJECT_H
 
@@ -8,10 +9,10 @@
 #include "flow/yaml.h"
 #include "plugin/catalog.h"
 
-struct account_file {       /* an account in runnel.yaml */
+struct account_file { /* an account in runnel.yaml */
     char *name;
-    char *app;              /* slug */
-    struct json *auth;      /* {"field": "value"}, ${ENV} filled in */
+    char *app;         /* slug */
+    struct json *auth; /* {"field": "value"}, ${ENV} filled in */
 };
 
 struct rewrite {
@@ -19,15 +20,15 @@ struct rewrite {
 };
 
 struct project {
-    char *dir;              /* absolute */
-    char *data_dir;         /* absolute; <dir>/.runnel unless said otherwise */
-    char *listen;           /* "127.0.0.1:8080" */
-    char *admin;            /* "127.0.0.1:8081" */
-    char *public_url;       /* without a slash at its end; NULL: the ingest listener's own */
+    char *dir;        /* absolute */
+    char *data_dir;   /* absolute; <dir>/.runnel unless said otherwise */
+    char *listen;     /* "127.0.0.1:8080" */
+    char *admin;      /* "127.0.0.1:8081" */
+    char *public_url; /* without a slash at its end; NULL: the ingest listener's own */
     char *tls_certificate, *tls_key; /* absolute; NULL: plain http */
     struct account_file *accounts;
     size_t account_count;
-    char **egress_allow;    /* CIDR or address[:port] */
+    char **egress_allow; /* CIDR or address[:port] */
     size_t egress_allow_count;
     struct rewrite *rewrites;
     size_t rewrite_count;
@@ -38,21 +39,27 @@ struct project {
         int64_t history_age_ms;
         size_t plugin_memory;
     } limits;
-    struct json *env;       /* object of strings: .env, then the process's environment, which wins; {{process.env.NAME}} sees the names in .env and those that the
-                               workflow files and runnel.yaml's `env:` list name, never the whole environment */
+    /* Object of strings: .env, then the process's environment, which wins. {{process.env.NAME}} sees
+     * the names in .env and those that the workflow files and runnel.yaml's `env:` list name, never
+     * the whole environment. */
+    struct json *env;
     struct workflow **workflows;
     size_t workflow_count;
-    struct source **sources; /* sources/ (*.yaml), and the sources that triggers declare for themselves */
+    /* sources/ (*.yaml), and the sources that triggers declare for themselves */
+    struct source **sources;
     size_t source_count;
 };
 
 /* What a component is used with. */
 struct use {
     char *key;
-    char *version;          /* NULL: the newest */
-    struct json *props;     /* object: as in the file; app props {"account": "name"}, options with labels {"__lv":{…}} reduced to their value */
+    char *version; /* NULL: the newest */
+    /* object: as in the file; app props {"account": "name"}, options with labels {"__lv":{…}}
+     * reduced to their value */
+    struct json *props;
     struct expr_template *template; /* of props; a source's props may use process.env only */
-    const struct component_def *component; /* of the catalog given to project_load; NULL in a project with problems */
+    /* of the catalog given to project_load; NULL in a project with problems */
+    const struct component_def *component;
     struct prop_def *dynamic; /* kept dynamic props (`dynamic_props:` in the file), NULL if none */
     size_t dynamic_count;
     struct json *dynamic_backing;
@@ -60,30 +67,31 @@ struct use {
 
 /* A source instance to be: declared in sources/<name>.yaml, or by a trigger's `uses`. */
 struct source {
-    char *id;               /* "sources/<name>" or "workflows/<workflow>/<namespace>" */
+    char *id; /* "sources/<name>" or "workflows/<workflow>/<namespace>" */
     char *file;
     bool inactive;
     struct use use;
-    uint32_t remember;      /* `dedupe: { remember: N }` */
+    uint32_t remember; /* `dedupe: { remember: N }` */
 };
 
 enum trigger_kind { TRIGGER_SOURCE, TRIGGER_HTTP, TRIGGER_SCHEDULE, TRIGGER_MANUAL };
 
 struct trigger {
-    char *namespace_;       /* the first trigger's event is steps.trigger whatever its namespace; also steps.<namespace> */
+    /* the first trigger's event is steps.trigger whatever its namespace; also steps.<namespace> */
+    char *namespace_;
     enum trigger_kind kind;
-    char *source;           /* TRIGGER_SOURCE: a source's id */
-    char *channel;          /* of the source's emits; "" the default one */
-    struct json *config;    /* TRIGGER_HTTP: {}; others: the next issue's */
+    char *source;        /* TRIGGER_SOURCE: a source's id */
+    char *channel;       /* of the source's emits; "" the default one */
+    struct json *config; /* TRIGGER_HTTP: {}; others: the next issue's */
 };
 
 enum retry_on { RETRY_ON_RETRYABLE, RETRY_ON_ALL };
 enum on_unknown { ON_UNKNOWN_RETRY, ON_UNKNOWN_FAIL };
 
 struct retry_policy {
-    int attempts;           /* in all; 3 unless the file says otherwise */
-    int64_t initial_ms;     /* first pause, 1s; doubles */
-    int64_t max_ms;         /* longest pause, 5m */
+    int attempts;       /* in all; 3 unless the file says otherwise */
+    int64_t initial_ms; /* first pause, 1s; doubles */
+    int64_t max_ms;     /* longest pause, 5m */
     enum retry_on on;
     enum on_unknown on_unknown;
 };
@@ -98,44 +106,51 @@ struct step {
 };
 
 struct workflow {
-    char *id;               /* the file's name without .yaml */
+    char *id; /* the file's name without .yaml */
     char *name;
-    char *file;             /* relative to the project */
-    char *text;             /* the file, byte for byte */
-    char sha256[65];        /* of the text: the version */
+    char *file;      /* relative to the project */
+    char *text;      /* the file, byte for byte */
+    char sha256[65]; /* of the text: the version */
     bool inactive;
-    int64_t timeout_ms;     /* settings.timeout: of each step */
-    int workers;            /* settings.concurrency.workers; 0: unlimited */
+    int64_t timeout_ms; /* settings.timeout: of each step */
+    int workers;        /* settings.concurrency.workers; 0: unlimited */
     struct trigger *triggers;
     size_t trigger_count;
     struct step *steps;
     size_t step_count;
 };
 
-/* Finds an account that is not in runnel.yaml (those sealed in the store): its app's slug, or NULL. */
+/* Finds an account that is not in runnel.yaml (those sealed in the store): its app's slug, or NULL.
+ * */
 typedef const char *(*account_lookup)(void *ctx, struct str name);
 
 struct project_options {
     const char *dir;
-    const char *data_dir;       /* NULL: <dir>/.runnel */
-    struct catalog *catalog;    /* NULL: components are not looked up (only runnel.yaml is wanted) */
-    account_lookup accounts;    /* may be NULL */
+    const char *data_dir; /* NULL: <dir>/.runnel */
+    /* NULL: components are not looked up (only runnel.yaml is wanted) */
+    struct catalog *catalog;
+    account_lookup accounts; /* may be NULL */
     void *accounts_ctx;
 };
 
-/* Reads and checks everything. Always returns a project as far as it could be read, but for a folder that is none (RN_ENOTFOUND: the text says to run `runnel init`);
- * mistakes are in *problems. A workflow with an error among its problems is left out of project->workflows; the others are usable. */
-int project_load(const struct project_options *options, struct project **ret, struct problems *problems, struct err *err) MUST_USE;
-/* One workflow from a text kept earlier (a run's version), checked against the catalog as far as its components still exist. NULL and *problems. */
-struct workflow *workflow_parse(const char *id, struct str text, const struct project *project, struct catalog *catalog,
-                                struct problems *problems);
+/* Reads and checks everything. Always returns a project as far as it could be read, but for a
+ * folder that is none (RN_ENOTFOUND: the text says to run `runnel init`); mistakes are in
+ * *problems. A workflow with an error among its problems is left out of project->workflows; the
+ * others are usable. */
+int project_load(const struct project_options *options, struct project **ret,
+                 struct problems *problems, struct err *err) MUST_USE;
+/* One workflow from a text kept earlier (a run's version), checked against the catalog as far as
+ * its components still exist. NULL and *problems. */
+struct workflow *workflow_parse(const char *id, struct str text, const struct project *project,
+                                struct catalog *catalog, struct problems *problems);
 struct project *project_ref(struct project *project);
 void project_unref(struct project *project);
 void workflow_free(struct workflow *workflow);
 
 const struct workflow *project_workflow(const struct project *project, struct str id_or_name);
 const struct source *project_source(const struct project *project, struct str id);
-/* The files whose change means that the project is to be read again (paths, freed with free each and the list). */
+/* The files whose change means that the project is to be read again (paths, freed with free each
+ * and the list). */
 size_t project_watched_dirs(const struct project *project, char ***ret);
 
 #endif

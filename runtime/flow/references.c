@@ -19,7 +19,8 @@ bool is_whole_expression(struct str text)
 {
     if (!str_starts(text, "{{") || !str_ends(text, "}}") || str_starts(text, "{{{{"))
         return false;
-    /* More than one {{ … }} is mixed text; }} and {{ inside strings are not, but then the engine decides. */
+    /* More than one {{ … }} is mixed text; }} and {{ inside strings are not, but then the engine
+     * decides. */
     ptrdiff_t end = str_find(text, "}}", 2);
     return end < 0 || str_find(text, "{{", (size_t)end) < 0;
 }
@@ -39,7 +40,8 @@ static bool is_name_char(char c)
 /* Where `steps.<name>` stands in the string, at or behind `from`. */
 static size_t find_reference(struct str text, struct str name, size_t from)
 {
-    for (ptrdiff_t at = str_find(text, "steps", from); at >= 0; at = str_find(text, "steps", (size_t)at + 1)) {
+    for (ptrdiff_t at = str_find(text, "steps", from); at >= 0;
+         at = str_find(text, "steps", (size_t)at + 1)) {
         size_t i = (size_t)at + 5;
         while (i < text.len && strchr("?.[\"'`", text.ptr[i]))
             i++;
@@ -51,7 +53,8 @@ static size_t find_reference(struct str text, struct str name, size_t from)
     return from;
 }
 
-static void say(struct check *check, size_t offset, bool is_warning, const char *format, ...) PRINTF_LIKE(4, 5);
+static void say(struct check *check, size_t offset, bool is_warning, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
 static void say(struct check *check, size_t offset, bool is_warning, const char *format, ...)
 {
@@ -82,16 +85,22 @@ static void check_trigger_path(struct check *check, struct str rest, size_t offs
     }
     if (first.len == 0 || str_eq_c(first, "event") || str_eq_c(first, "context"))
         return;
-    say(check, offset, true, "steps.trigger has \"event\" and \"context\", no \"" STR_FMT "\": did you mean steps.trigger.event." STR_FMT "?",
+    say(check, offset, true,
+        "steps.trigger has \"event\" and \"context\", no \"" STR_FMT
+        "\": did you mean steps.trigger.event." STR_FMT "?",
         STR_ARG(first), STR_ARG(rest));
 }
 
-static void on_reference(void *ctx, struct str step, struct str rest, const struct expr_where *where)
+static void on_reference(void *ctx, struct str step, struct str rest,
+                         const struct expr_where *where)
 {
     struct check *check = ctx;
     size_t offset = find_reference(json_str(check->string), step, where ? where->offset : 0);
     if (!check->known) {
-        say(check, offset, false, "a source runs before there are steps: its props can use process.env only, not steps." STR_FMT, STR_ARG(step));
+        say(check, offset, false,
+            "a source runs before there are steps: its props can use process.env only, not "
+            "steps." STR_FMT,
+            STR_ARG(step));
         return;
     }
     struct nearest nearest;
@@ -104,17 +113,22 @@ static void on_reference(void *ctx, struct str step, struct str rest, const stru
             continue;
         }
         if (name->state == NAME_SELF)
-            say(check, offset, false, "steps.%s is this step itself: it has no result yet", name->name);
+            say(check, offset, false, "steps.%s is this step itself: it has no result yet",
+                name->name);
         else if (name->state == NAME_LATER)
-            say(check, offset, false, "steps.%s has not run here: the step \"%s\" comes later in the file", name->name, name->name);
+            say(check, offset, false,
+                "steps.%s has not run here: the step \"%s\" comes later in the file", name->name,
+                name->name);
         else if (name->state == NAME_DISABLED)
-            say(check, offset, false, "steps.%s has no result: the step \"%s\" is disabled", name->name, name->name);
+            say(check, offset, false, "steps.%s has no result: the step \"%s\" is disabled",
+                name->name, name->name);
         else if (str_eq_c(step, "trigger"))
             check_trigger_path(check, rest, offset);
         return;
     }
     char hint[NEAREST_TEXT_MAX];
-    say(check, offset, false, "there is no step or trigger \"" STR_FMT "\" before this%s", STR_ARG(step), nearest_text(&nearest, hint));
+    say(check, offset, false, "there is no step or trigger \"" STR_FMT "\" before this%s",
+        STR_ARG(step), nearest_text(&nearest, hint));
 }
 
 static void check_string(struct check *check)
@@ -123,7 +137,8 @@ static void check_string(struct check *check)
     struct expr_where where = {.path = "", .offset = 0, .expression = ""};
     struct err err = ERR_INIT;
     if (expr_compile(check->string, &template, &where, &err) != 0) {
-        say(check, where.offset, false, "%s%s%s%s", err.text, where.expression[0] ? " in {{" : "", where.expression, where.expression[0] ? "}}" : "");
+        say(check, where.offset, false, "%s%s%s%s", err.text, where.expression[0] ? " in {{" : "",
+            where.expression, where.expression[0] ? "}}" : "");
         return;
     }
     env_note_uses(check->file, check->string);

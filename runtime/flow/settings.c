@@ -63,7 +63,8 @@ static bool is_network(struct str text)
     if (memchr(text.ptr, '/', text.len)) {
         uint64_t bits;
         (void)str_cut(&rest, '/', &host);
-        return num_parse_u64(rest, &bits) == 0 && address_bits(host) > 0 && bits <= (uint64_t)address_bits(host);
+        return num_parse_u64(rest, &bits) == 0 && address_bits(host) > 0 &&
+               bits <= (uint64_t)address_bits(host);
     }
     return address_bits(text) > 0 || (split_port(text, &host) && address_bits(host) > 0);
 }
@@ -78,7 +79,9 @@ static void read_listen(struct file *file, const struct json *root, const char *
         replace(ret, text);
         return;
     }
-    at_value(file, json_get(root, name), "\"%s\" must be an address and a port, such as 127.0.0.1:8080, not \"%s\"", name, text);
+    at_value(file, json_get(root, name),
+             "\"%s\" must be an address and a port, such as 127.0.0.1:8080, not \"%s\"", name,
+             text);
     free(text);
 }
 
@@ -112,13 +115,17 @@ static void read_public_url(struct file *file, const struct json *root, struct p
         replace(&project->public_url, text);
         return;
     }
-    at_value(file, json_get(root, "public_url"), "\"public_url\" must be an http or https URL without query, such as https://hooks.example.com, not \"%s\"", text);
+    at_value(file, json_get(root, "public_url"),
+             "\"public_url\" must be an http or https URL without query, such as "
+             "https://hooks.example.com, not \"%s\"",
+             text);
     free(text);
 }
 
 /* ------------------------------------------------------------------ parts */
 
-static char *read_path(struct file *file, const struct json *object, const char *name, const char *dir)
+static char *read_path(struct file *file, const struct json *object, const char *name,
+                       const char *dir)
 {
     char *text = read_expanded(file, object, name);
     if (!text || text[0] == '/')
@@ -161,7 +168,10 @@ static void read_egress(struct file *file, const struct json *root, struct proje
             continue;
         }
         if (text || !json_is(item, JSON_STRING))
-            at_value(file, item, "an entry of \"allow\" is a network (10.0.0.0/8) or an address with or without a port (127.0.0.1:9400), not %s", shown(item, value));
+            at_value(file, item,
+                     "an entry of \"allow\" is a network (10.0.0.0/8) or an address with or "
+                     "without a port (127.0.0.1:9400), not %s",
+                     shown(item, value));
         free(text);
     }
     const struct json *rewrite = field(file, egress, "rewrite", JSON_OBJECT);
@@ -173,13 +183,19 @@ static void read_egress(struct file *file, const struct json *root, struct proje
     for (const struct json *item = json_first(rewrite); item; item = json_next(item)) {
         char *to = json_is(item, JSON_STRING) ? env_expand(file, item) : NULL;
         char value[SHOWN_MAX];
-        bool is_from = is_http_url(str_from(json_name(item)), false), is_to = to && is_http_url(str_from(to), true);
+        bool is_from = is_http_url(str_from(json_name(item)), false),
+             is_to = to && is_http_url(str_from(to), true);
         if (!is_from)
-            at_name(file, item, "a name in \"rewrite\" is scheme://host or scheme://host:port, not \"%s\"", json_name(item));
+            at_name(file, item,
+                    "a name in \"rewrite\" is scheme://host or scheme://host:port, not \"%s\"",
+                    json_name(item));
         if (!is_to && (to || !json_is(item, JSON_STRING)))
-            at_value(file, item, "a value in \"rewrite\" is an http or https URL without query, not %s", shown(item, value));
+            at_value(file, item,
+                     "a value in \"rewrite\" is an http or https URL without query, not %s",
+                     shown(item, value));
         if (is_from && is_to)
-            project->rewrites[project->rewrite_count++] = (struct rewrite){.from = xstrdup(json_name(item)), .to = to};
+            project->rewrites[project->rewrite_count++] =
+                (struct rewrite){.from = xstrdup(json_name(item)), .to = to};
         else
             free(to);
     }
@@ -192,13 +208,18 @@ static void read_limits(struct file *file, const struct json *root, struct proje
     const int64_t years = 100LL * 366 * 24 * 3600 * 1000;
     const struct json *limits = field(file, root, "limits", JSON_OBJECT);
     check_keys(file, limits, keys, "\"limits\"");
-    project->limits.body = (size_t)field_bytes(file, limits, "body", LIMIT_HTTP_BODY_MAX, project->limits.body);
-    project->limits.store = field_bytes(file, limits, "store", UINT64_MAX >> 1, project->limits.store);
-    project->limits.plugin_memory = (size_t)field_bytes(file, limits, "plugin_memory", GIB(64), project->limits.plugin_memory);
+    project->limits.body =
+        (size_t)field_bytes(file, limits, "body", LIMIT_HTTP_BODY_MAX, project->limits.body);
+    project->limits.store =
+        field_bytes(file, limits, "store", UINT64_MAX >> 1, project->limits.store);
+    project->limits.plugin_memory =
+        (size_t)field_bytes(file, limits, "plugin_memory", GIB(64), project->limits.plugin_memory);
     const struct json *history = field(file, limits, "history", JSON_OBJECT);
     check_keys(file, history, history_keys, "\"history\"");
-    project->limits.history_bytes = field_bytes(file, history, "bytes", UINT64_MAX >> 1, project->limits.history_bytes);
-    project->limits.history_age_ms = field_duration(file, history, "age", years, project->limits.history_age_ms);
+    project->limits.history_bytes =
+        field_bytes(file, history, "bytes", UINT64_MAX >> 1, project->limits.history_bytes);
+    project->limits.history_age_ms =
+        field_duration(file, history, "age", years, project->limits.history_age_ms);
     if (project->limits.store < MIB(1))
         at_value(file, json_get(limits, "store"), "a store of less than 1MiB holds nothing");
 }
@@ -211,14 +232,15 @@ static void read_env(struct file *file, const struct json *root)
         if (json_c(item) && is_identifier(json_str(item)))
             env_note(file->load, json_str(item));
         else
-            at_value(file, item, "an entry of \"env\" is the name of a variable, not %s", shown(item, value));
+            at_value(file, item, "an entry of \"env\" is the name of a variable, not %s",
+                     shown(item, value));
     }
 }
 
 void settings_read(struct file *file, const struct json *root)
 {
-    static const char *const keys[] = {"listen",   "admin",  "public_url", "tls", "accounts",
-                                       "egress",   "limits", "env",        NULL};
+    static const char *const keys[] = {"listen", "admin",  "public_url", "tls", "accounts",
+                                       "egress", "limits", "env",        NULL};
     struct project *project = file->load->project;
     if (json_is(root, JSON_NULL))
         return; /* an empty file: everything by default */

@@ -29,15 +29,19 @@ void source_read_dedupe(const struct file *file, const struct json *object, stru
     if (!dedupe)
         return;
     check_keys(file, dedupe, keys, "\"dedupe\"");
-    source->remember = (uint32_t)field_count(file, dedupe, "remember", 1, REMEMBER_MAX, LIMIT_DEDUPE_IDS);
+    source->remember =
+        (uint32_t)field_count(file, dedupe, "remember", 1, REMEMBER_MAX, LIMIT_DEDUPE_IDS);
     const struct component_def *component = source->use.component;
     if (component && component->dedupe != RN_DEDUPE_UNIQUE && json_get(dedupe, "remember"))
-        warn_name(file, json_get(dedupe, "remember"), "%s does not dedupe by remembered ids: \"remember\" changes nothing", component->key);
+        warn_name(file, json_get(dedupe, "remember"),
+                  "%s does not dedupe by remembered ids: \"remember\" changes nothing",
+                  component->key);
 }
 
 struct source *source_parse(struct load *load, const char *name, struct str text)
 {
-    static const char *const keys[] = {"uses", "props", "dynamic_props", "inactive", "dedupe", NULL};
+    static const char *const keys[] = {"uses",     "props",  "dynamic_props",
+                                       "inactive", "dedupe", NULL};
     char *file_name = xasprintf("sources/%s.yaml", name);
     size_t errors = problems_errors(load->problems);
     struct source *source = NULL;

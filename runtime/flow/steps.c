@@ -3,21 +3,29 @@
 
 enum { RETRY_MS_MAX = 24 * 3600 * 1000 };
 
-static const char *const control_flow[] = {"if", "else", "switch", "parallel", "branch", "loop", "foreach", "while", "delay"};
+static const char *const control_flow[] = {"if",   "else",    "switch", "parallel", "branch",
+                                           "loop", "foreach", "while",  "delay"};
 
-static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow, struct step *step)
+static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow,
+                           struct step *step)
 {
-    static const char *const reserved[] = {"trigger", "steps", "process", "constructor", "prototype", "__proto__"};
+    static const char *const reserved[] = {"trigger",     "steps",     "process",
+                                           "constructor", "prototype", "__proto__"};
     const struct json *value = json_get(item, "namespace");
     const char *name = field_text(file, item, "namespace");
     if (!name) {
         if (!value || json_is(value, JSON_NULL))
-            at_value(file, item, "a step needs a \"namespace\": the name under which later steps see its result");
+            at_value(
+                file, item,
+                "a step needs a \"namespace\": the name under which later steps see its result");
         return;
     }
     step->namespace_ = xstrdup(name);
     if (!is_identifier(str_from(name)) || strlen(name) > 100)
-        at_value(file, value, "a namespace has letters, digits and '_', no digit first, 100 at most; \"%s\" is none", name);
+        at_value(
+            file, value,
+            "a namespace has letters, digits and '_', no digit first, 100 at most; \"%s\" is none",
+            name);
     for (size_t i = 0; i < COUNT_OF(reserved); i++)
         if (strcmp(name, reserved[i]) == 0)
             at_value(file, value, "\"%s\" is a reserved name: choose another", name);
@@ -30,14 +38,16 @@ static void read_namespace(struct file *file, const struct json *item, struct wo
 }
 
 /* One of two words; the index, or 0 after a problem. */
-static int read_word(struct file *file, const struct json *object, const char *name, const char *first, const char *second)
+static int read_word(struct file *file, const struct json *object, const char *name,
+                     const char *first, const char *second)
 {
     const char *text = field_text(file, object, name);
     if (!text || strcmp(text, first) == 0)
         return 0;
     if (strcmp(text, second) == 0)
         return 1;
-    at_value(file, json_get(object, name), "\"%s\" is \"%s\" or \"%s\", not \"%s\"", name, first, second, text);
+    at_value(file, json_get(object, name), "\"%s\" is \"%s\" or \"%s\", not \"%s\"", name, first,
+             second, text);
     return 0;
 }
 
@@ -46,13 +56,16 @@ static void read_retry(struct file *file, const struct json *item, struct retry_
     static const char *const keys[] = {"attempts", "backoff", "on", NULL};
     static const char *const backoff_keys[] = {"initial", "max", NULL};
     *retry = (struct retry_policy){.attempts = 3, .initial_ms = 1000, .max_ms = 5 * 60 * 1000};
-    retry->on_unknown = read_word(file, item, "on_unknown", "retry", "fail") ? ON_UNKNOWN_FAIL : ON_UNKNOWN_RETRY;
+    retry->on_unknown =
+        read_word(file, item, "on_unknown", "retry", "fail") ? ON_UNKNOWN_FAIL : ON_UNKNOWN_RETRY;
     const struct json *object = field(file, item, "retry", JSON_OBJECT);
     if (!object)
         return;
     check_keys(file, object, keys, "\"retry\"");
-    retry->attempts = (int)field_count(file, object, "attempts", 1, LIMIT_ATTEMPTS_MAX, retry->attempts);
-    retry->on = read_word(file, object, "on", "retryable", "all") ? RETRY_ON_ALL : RETRY_ON_RETRYABLE;
+    retry->attempts =
+        (int)field_count(file, object, "attempts", 1, LIMIT_ATTEMPTS_MAX, retry->attempts);
+    retry->on =
+        read_word(file, object, "on", "retryable", "all") ? RETRY_ON_ALL : RETRY_ON_RETRYABLE;
     const struct json *backoff = field(file, object, "backoff", JSON_OBJECT);
     if (!backoff)
         return;
@@ -61,7 +74,8 @@ static void read_retry(struct file *file, const struct json *item, struct retry_
     retry->max_ms = field_duration(file, backoff, "max", RETRY_MS_MAX, retry->max_ms);
     if (retry->initial_ms > retry->max_ms) {
         if (json_get(backoff, "max"))
-            at_value(file, json_get(backoff, "max"), "\"max\" is the longest pause: it cannot be shorter than \"initial\"");
+            at_value(file, json_get(backoff, "max"),
+                     "\"max\" is the longest pause: it cannot be shorter than \"initial\"");
         retry->max_ms = retry->initial_ms;
     }
 }
@@ -73,16 +87,21 @@ static bool is_of_another_version(struct file *file, const struct json *item)
         const struct json *member = json_get(item, control_flow[i]);
         if (!member)
             continue;
-        at_name(file, member, "\"%s\": there is no control flow in this version of runnel, steps run one after the other", control_flow[i]);
+        at_name(file, member,
+                "\"%s\": there is no control flow in this version of runnel, steps run one after "
+                "the other",
+                control_flow[i]);
         return true;
     }
     return false;
 }
 
-static void read_step(struct file *file, const struct json *item, struct workflow *workflow, const struct names *names)
+static void read_step(struct file *file, const struct json *item, struct workflow *workflow,
+                      const struct names *names)
 {
-    static const char *const keys[] = {"namespace", "disabled", "notes",   "runtime", "uses",       "_props_cursor",
-                                       "props",     "timeout",  "retry",   "on_unknown", "dynamic_props", NULL};
+    static const char *const keys[] = {"namespace", "disabled",      "notes",         "runtime",
+                                       "uses",      "_props_cursor", "props",         "timeout",
+                                       "retry",     "on_unknown",    "dynamic_props", NULL};
     struct step *step = &workflow->steps[workflow->step_count];
     read_namespace(file, item, workflow, step);
     if (is_of_another_version(file, item))
@@ -93,7 +112,8 @@ static void read_step(struct file *file, const struct json *item, struct workflo
     step->notes = notes ? xstrdup(notes) : NULL;
     (void)field_text(file, item, "runtime");
     (void)field_text(file, item, "_props_cursor");
-    step->timeout_ms = field_duration(file, item, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
+    step->timeout_ms =
+        field_duration(file, item, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
     read_retry(file, item, &step->retry);
     const struct json *uses = json_get(item, "uses");
     if (!uses || json_is(uses, JSON_NULL))
@@ -108,7 +128,8 @@ static struct names names_of(const struct json *steps, const struct workflow *wo
     names.list = xcalloc(workflow->trigger_count + json_count(steps) + 1, sizeof(*names.list));
     names.list[names.count++] = (struct known_name){"trigger", NAME_READY};
     for (size_t i = 0; i < workflow->trigger_count; i++)
-        names.list[names.count++] = (struct known_name){workflow->triggers[i].namespace_, NAME_READY};
+        names.list[names.count++] =
+            (struct known_name){workflow->triggers[i].namespace_, NAME_READY};
     for (const struct json *item = json_first(steps); item; item = json_next(item)) {
         const char *name = json_get_c(item, "namespace");
         names.list[names.count++] = (struct known_name){name ? name : "", NAME_LATER};

@@ -1,4 +1,5 @@
-/* What starts a workflow: a source of its own, a shared source, the native HTTP trigger, or only a person. */
+/* What starts a workflow: a source of its own, a shared source, the native HTTP trigger, or only a
+ * person. */
 #include "flow/load.h"
 
 enum { TRIGGERS_MAX = 100 };
@@ -13,20 +14,26 @@ static bool has_kind(const struct json *item, const char *kind)
     return value && !(json_is(value, JSON_BOOLEAN) && !json_is_true(value));
 }
 
-static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow,
+                           struct trigger *trigger)
 {
     size_t index = workflow->trigger_count;
     const struct json *value = json_get(item, "namespace");
     const char *name = field_text(file, item, "namespace");
     if (!name) {
         if (!value && index > 0)
-            at_value(file, item, "a trigger needs a \"namespace\"; only the first may do without (it is \"trigger\" then)");
+            at_value(file, item,
+                     "a trigger needs a \"namespace\"; only the first may do without (it is "
+                     "\"trigger\" then)");
         trigger->namespace_ = index == 0 ? xstrdup("trigger") : xasprintf("trigger_%zu", index + 1);
         return;
     }
     trigger->namespace_ = xstrdup(name);
     if (!is_identifier(str_from(name)) || strlen(name) > 100)
-        at_value(file, value, "a namespace has letters, digits and '_', no digit first, 100 at most; \"%s\" is none", name);
+        at_value(
+            file, value,
+            "a namespace has letters, digits and '_', no digit first, 100 at most; \"%s\" is none",
+            name);
     else if (index > 0 && strcmp(name, "trigger") == 0)
         at_value(file, value, "\"trigger\" is the first trigger's name: choose another");
     for (size_t i = 0; i < index; i++)
@@ -34,7 +41,8 @@ static void read_namespace(struct file *file, const struct json *item, struct wo
             at_value(file, value, "another trigger has the namespace \"%s\" already", name);
 }
 
-static void read_shared(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+static void read_shared(struct file *file, const struct json *item, struct workflow *workflow,
+                        struct trigger *trigger)
 {
     static const char *const not_here[] = {"props", "dynamic_props", "dedupe"};
     struct load *load = file->load;
@@ -42,13 +50,20 @@ static void read_shared(struct file *file, const struct json *item, struct workf
     const char *name = field_text(file, item, "source");
     for (size_t i = 0; i < COUNT_OF(not_here); i++)
         if (json_get(item, not_here[i]))
-            at_name(file, json_get(item, not_here[i]), "\"%s\" of a shared source stands in sources/%s.yaml", not_here[i], name ? name : "NAME");
+            at_name(file, json_get(item, not_here[i]),
+                    "\"%s\" of a shared source stands in sources/%s.yaml", not_here[i],
+                    name ? name : "NAME");
     if (!name)
         return;
-    trigger->source = str_starts(str_from(name), "sources/") ? xstrdup(name) : xasprintf("sources/%s", name);
+    trigger->source =
+        str_starts(str_from(name), "sources/") ? xstrdup(name) : xasprintf("sources/%s", name);
     for (size_t i = 0; i < workflow->trigger_count; i++)
-        if (workflow->triggers[i].source && strcmp(workflow->triggers[i].source, trigger->source) == 0)
-            at_value(file, value, "another trigger of this workflow has the source \"%s\" already: each event would run it twice", name);
+        if (workflow->triggers[i].source &&
+            strcmp(workflow->triggers[i].source, trigger->source) == 0)
+            at_value(file, value,
+                     "another trigger of this workflow has the source \"%s\" already: each event "
+                     "would run it twice",
+                     name);
     if (load->is_kept || project_source(load->project, str_from(trigger->source)))
         return;
     if (map_get(&load->broken_sources, str_from(trigger->source))) {
@@ -62,10 +77,12 @@ static void read_shared(struct file *file, const struct json *item, struct workf
             nearest_offer(&nearest, load->project->sources[i]->id + strlen("sources/"));
     char hint[NEAREST_TEXT_MAX];
     at_value(file, value, "there is no source \"%s\"%s", name,
-             nearest.best ? nearest_text(&nearest, hint) : ": a shared source is a file of the folder sources/");
+             nearest.best ? nearest_text(&nearest, hint)
+                          : ": a shared source is a file of the folder sources/");
 }
 
-static void read_own(struct file *file, const struct json *item, struct workflow *workflow, struct trigger *trigger)
+static void read_own(struct file *file, const struct json *item, struct workflow *workflow,
+                     struct trigger *trigger)
 {
     struct load *load = file->load;
     trigger->source = xasprintf("workflows/%s/%s", workflow->id, trigger->namespace_);
@@ -85,15 +102,18 @@ static void read_http(struct file *file, const struct json *item, struct trigger
     if (json_is(json_get(item, "http"), JSON_NULL))
         at_name(file, json_get(item, "http"), "the HTTP trigger is written \"http: {}\"");
     for (const struct json *option = json_first(http); option; option = json_next(option))
-        at_name(file, option, "the HTTP trigger has no option \"%s\" in this version: write http: {}", json_name(option));
+        at_name(file, option,
+                "the HTTP trigger has no option \"%s\" in this version: write http: {}",
+                json_name(option));
     trigger->config = json_new_object();
 }
 
 /* "schedule" and the like are told apart from typing errors. */
 static void check_trigger_keys(struct file *file, const struct json *item)
 {
-    static const char *const keys[] = {"namespace", "uses",   "props", "dynamic_props", "source", "channel",
-                                       "id",        "dedupe", "http",  "manual",        NULL};
+    static const char *const keys[] = {"namespace", "uses",    "props", "dynamic_props",
+                                       "source",    "channel", "id",    "dedupe",
+                                       "http",      "manual",  NULL};
     static const char *const later[] = {"schedule", "timer", "cron", "email"};
     bool is_later = false;
     for (size_t i = 0; i < COUNT_OF(later); i++) {
@@ -114,7 +134,8 @@ static void read_trigger(struct file *file, const struct json *item, struct work
     bool has_later_kind = problems_errors(file->load->problems) > errors;
     read_namespace(file, item, workflow, trigger);
     if (json_get(item, "id") && !file->load->is_kept)
-        warn_name(file, json_get(item, "id"), "\"id\" is Pipedream's own name for this trigger: it is ignored here");
+        warn_name(file, json_get(item, "id"),
+                  "\"id\" is Pipedream's own name for this trigger: it is ignored here");
     const char *channel = field_text(file, item, "channel");
     trigger->channel = xstrdup(channel ? channel : "");
     const char *kind = NULL;
@@ -124,12 +145,17 @@ static void read_trigger(struct file *file, const struct json *item, struct work
         if (found++ == 0)
             kind = kinds[i];
         else
-            at_name(file, json_get(item, kinds[i]), "a trigger has one of \"uses\", \"source\", \"http\" and \"manual\": \"%s\" is here beside \"%s\"", kinds[i], kind);
+            at_name(file, json_get(item, kinds[i]),
+                    "a trigger has one of \"uses\", \"source\", \"http\" and \"manual\": \"%s\" is "
+                    "here beside \"%s\"",
+                    kinds[i], kind);
     }
     trigger->kind = TRIGGER_MANUAL;
     if (!kind) {
         if (!has_later_kind)
-            at_value(file, item, "a trigger needs \"uses\" (a source's key), \"source\" (a file of sources/), \"http: {}\" or \"manual: true\"");
+            at_value(file, item,
+                     "a trigger needs \"uses\" (a source's key), \"source\" (a file of sources/), "
+                     "\"http: {}\" or \"manual: true\"");
     } else if (strcmp(kind, "manual") == 0) {
         (void)field_bool(file, item, "manual", true);
     } else if (strcmp(kind, "http") == 0) {
@@ -145,7 +171,9 @@ static void read_trigger(struct file *file, const struct json *item, struct work
     static const char *const of_sources[] = {"props", "dynamic_props", "dedupe", "channel"};
     for (size_t i = 0; kind && trigger->kind != TRIGGER_SOURCE && i < COUNT_OF(of_sources); i++)
         if (json_get(item, of_sources[i]))
-            at_name(file, json_get(item, of_sources[i]), "\"%s\" belongs to a source; a trigger with \"%s\" has none", of_sources[i], kind);
+            at_name(file, json_get(item, of_sources[i]),
+                    "\"%s\" belongs to a source; a trigger with \"%s\" has none", of_sources[i],
+                    kind);
 }
 
 void workflow_read_triggers(struct file *file, const struct json *root, struct workflow *workflow)
@@ -153,7 +181,8 @@ void workflow_read_triggers(struct file *file, const struct json *root, struct w
     const struct json *list = field(file, root, "triggers", JSON_ARRAY);
     if (json_count(list) == 0) {
         if (!json_get(root, "triggers") || list || json_is(json_get(root, "triggers"), JSON_NULL))
-            warn_name(file, json_get(root, "triggers"), "the workflow has no trigger: only `runnel run` starts it");
+            warn_name(file, json_get(root, "triggers"),
+                      "the workflow has no trigger: only `runnel run` starts it");
         return;
     }
     if (json_count(list) > TRIGGERS_MAX) {

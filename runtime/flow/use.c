@@ -7,7 +7,8 @@ static const char *role(bool is_source)
 }
 
 /* A known key that this version is not of. */
-static void report_version(struct file *file, const struct json *uses, struct str key, const char *version)
+static void report_version(struct file *file, const struct json *uses, struct str key,
+                           const char *version)
 {
     const struct lookup *lookup = &file->load->lookup;
     struct buf list = BUF_INIT(500);
@@ -15,7 +16,8 @@ static void report_version(struct file *file, const struct json *uses, struct st
     for (size_t i = 0; (def = lookup->component_at(lookup->ctx, i)); i++)
         if (str_eq_c(key, def->key))
             buf_addf(&list, "%s%s", list.len ? ", " : "", def->version);
-    at_value(file, uses, "there is no version %s of \"" STR_FMT "\", only %s", version, STR_ARG(key), buf_c(&list));
+    at_value(file, uses, "there is no version %s of \"" STR_FMT "\", only %s", version,
+             STR_ARG(key), buf_c(&list));
     buf_release(&list);
 }
 
@@ -30,11 +32,13 @@ static void report_key(struct file *file, const struct json *uses, struct str ke
             nearest_offer(&nearest, def->key);
     char hint[NEAREST_TEXT_MAX];
     at_value(file, uses, "there is no %s \"" STR_FMT "\"%s", role(is_source), STR_ARG(key),
-             nearest.best ? nearest_text(&nearest, hint) : ": `runnel components` lists what there is");
+             nearest.best ? nearest_text(&nearest, hint)
+                          : ": `runnel components` lists what there is");
 }
 
-static const struct component_def *find_component(struct file *file, const struct json *uses, struct str key,
-                                                  const char *version, bool is_source)
+static const struct component_def *find_component(struct file *file, const struct json *uses,
+                                                  struct str key, const char *version,
+                                                  bool is_source)
 {
     const struct lookup *lookup = &file->load->lookup;
     if (!lookup->component)
@@ -62,7 +66,8 @@ static bool is_version(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '+'))
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              c == '.' || c == '-' || c == '+'))
             return false;
     }
     return text.len > 0;
@@ -76,17 +81,24 @@ static void read_uses(struct file *file, const struct json *object, bool is_sour
         return;
     struct str rest = str_from(text), key;
     if (str_starts(rest, "./") || str_starts(rest, "../")) {
-        at_value(file, value, "\"%s\" is a code step: this version of runnel has none; write the code as a component (runnel new component)", text);
+        at_value(file, value,
+                 "\"%s\" is a code step: this version of runnel has none; write the code as a "
+                 "component (runnel new component)",
+                 text);
         return;
     }
     if (str_starts(rest, "@")) {
-        at_value(file, value, "\"%s\" is a private component of a Pipedream workspace: install it as a plugin (runnel components install) and use its own key", text);
+        at_value(file, value,
+                 "\"%s\" is a private component of a Pipedream workspace: install it as a plugin "
+                 "(runnel components install) and use its own key",
+                 text);
         return;
     }
     bool has_version = str_find(rest, "@", 0) >= 0;
     (void)str_cut(&rest, '@', &key);
     if (key.len == 0 || key.len > 200 || (has_version && !is_version(rest))) {
-        at_value(file, value, "\"uses\" must be a component's key, or key@version, not \"%s\"", text);
+        at_value(file, value, "\"uses\" must be a component's key, or key@version, not \"%s\"",
+                 text);
         return;
     }
     ret->key = str_dup(key);
@@ -104,7 +116,9 @@ static void read_dynamic(struct file *file, const struct json *object, struct us
         const char *name = json_get_c(item, "name");
         if (name && *name && json_get_c(item, "type"))
             continue;
-        at_value(file, item, "an entry of \"dynamic_props\" describes a prop: a mapping with \"name\" and \"type\"");
+        at_value(
+            file, item,
+            "an entry of \"dynamic_props\" describes a prop: a mapping with \"name\" and \"type\"");
         ok = false;
     }
     if (ret->component && !ret->component->has_additional_props) {
@@ -115,11 +129,14 @@ static void read_dynamic(struct file *file, const struct json *object, struct us
         return;
     ret->dynamic = prop_defs_from_json(list, &ret->dynamic_count, &ret->dynamic_backing);
     if (!ret->dynamic && json_count(list) > 0)
-        at_name(file, list, "\"dynamic_props\" has a description that is none: its types are those of `runnel components show %s`", ret->key ? ret->key : "KEY");
+        at_name(file, list,
+                "\"dynamic_props\" has a description that is none: its types are those of `runnel "
+                "components show %s`",
+                ret->key ? ret->key : "KEY");
 }
 
-void use_read(struct file *file, const struct json *object, bool is_source, const struct names *known, bool is_draft,
-              struct use *ret)
+void use_read(struct file *file, const struct json *object, bool is_source,
+              const struct names *known, bool is_draft, struct use *ret)
 {
     size_t errors = problems_errors(file->load->problems);
     read_uses(file, object, is_source, ret);
@@ -130,7 +147,8 @@ void use_read(struct file *file, const struct json *object, bool is_source, cons
     ret->props = props_check(file, object, props, ret, is_draft);
     if (problems_errors(file->load->problems) > errors)
         return;
-    /* Each string has compiled on its own by now; what the whole could still refuse is said at the props. */
+    /* Each string has compiled on its own by now; what the whole could still refuse is said at the
+     * props. */
     struct err err = ERR_INIT;
     if (expr_compile(ret->props, &ret->template, NULL, &err) != 0)
         at_name(file, props ? props : object, "%s", err.text);

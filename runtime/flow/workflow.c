@@ -7,7 +7,8 @@ enum { WORKERS_MAX = 10000 };
 
 static void read_settings(struct file *file, const struct json *root, struct workflow *workflow)
 {
-    static const char *const keys[] = {"timeout", "concurrency", "lambda_timeout", "error_notification", NULL};
+    static const char *const keys[] = {"timeout", "concurrency", "lambda_timeout",
+                                       "error_notification", NULL};
     static const char *const concurrency_keys[] = {"workers", NULL};
     const struct json *settings = field(file, root, "settings", JSON_OBJECT);
     if (!settings)
@@ -15,11 +16,13 @@ static void read_settings(struct file *file, const struct json *root, struct wor
     check_keys(file, settings, keys, "\"settings\"");
     (void)field_bool(file, settings, "error_notification", false);
     const struct json *seconds = json_get(settings, "lambda_timeout");
-    workflow->timeout_ms =
-        field_count(file, settings, "lambda_timeout", 1, LIMIT_STEP_MS_MAX / 1000, workflow->timeout_ms / 1000) * 1000;
+    workflow->timeout_ms = field_count(file, settings, "lambda_timeout", 1,
+                                       LIMIT_STEP_MS_MAX / 1000, workflow->timeout_ms / 1000) *
+                           1000;
     if (seconds && json_get(settings, "timeout"))
         at_name(file, seconds, "\"lambda_timeout\" and \"timeout\" say the same thing: keep one");
-    workflow->timeout_ms = field_duration(file, settings, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
+    workflow->timeout_ms =
+        field_duration(file, settings, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
     const struct json *concurrency = field(file, settings, "concurrency", JSON_OBJECT);
     check_keys(file, concurrency, concurrency_keys, "\"concurrency\"");
     workflow->workers = (int)field_count(file, concurrency, "workers", 1, WORKERS_MAX, 0);
@@ -27,7 +30,8 @@ static void read_settings(struct file *file, const struct json *root, struct wor
 
 static void read_root(struct file *file, const struct json *root, struct workflow *workflow)
 {
-    static const char *const keys[] = {"schema", "name", "inactive", "settings", "triggers", "steps", NULL};
+    static const char *const keys[] = {"schema",   "name",  "inactive", "settings",
+                                       "triggers", "steps", NULL};
     if (!json_is(root, JSON_OBJECT)) {
         at_value(file, root, "a workflow is a mapping with \"triggers\" and \"steps\"");
         return;
@@ -35,7 +39,8 @@ static void read_root(struct file *file, const struct json *root, struct workflo
     check_keys(file, root, keys, "a workflow");
     const char *schema = field_text(file, root, "schema");
     if (schema && strcmp(schema, "workflow/2022.04") != 0)
-        warn_value(file, json_get(root, "schema"), "the schema \"%s\" is not known; the file is read as workflow/2022.04", schema);
+        warn_value(file, json_get(root, "schema"),
+                   "the schema \"%s\" is not known; the file is read as workflow/2022.04", schema);
     const char *name = field_text(file, root, "name");
     if (name && *name) {
         free(workflow->name);

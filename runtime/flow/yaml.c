@@ -1,6 +1,7 @@
-/* The builder: libfyaml's events, which it finds without recursion, become a JSON tree. The open containers stand on a stack of
- * LIMIT_YAML_DEPTH frames, so that the depth is refused before anything recurses; libfyaml's own tree is never built. Every
- * value counts against LIMIT_YAML_NODES, the copies that aliases make included, before it is made. */
+/* The builder: libfyaml's events, which it finds without recursion, become a JSON tree. The open
+ * containers stand on a stack of LIMIT_YAML_DEPTH frames, so that the depth is refused before
+ * anything recurses; libfyaml's own tree is never built. Every value counts against
+ * LIMIT_YAML_NODES, the copies that aliases make included, before it is made. */
 #include "flow/yaml_node.h"
 
 #include "base/limits.h"
@@ -13,19 +14,20 @@ struct anchor {
     const struct json *value; /* NULL while it is still open */
     size_t first;             /* its index in doc->nodes */
     size_t nodes, depth;
-    struct anchor *next;      /* all that there were: a name may be given again inside its own value */
+    /* all that there were: a name may be given again inside its own value */
+    struct anchor *next;
 };
 
 struct frame {
     struct json *container;
-    size_t index;        /* in doc->nodes */
-    struct map names;    /* of a mapping: to the line number, for duplicates */
+    size_t index;     /* in doc->nodes */
+    struct map names; /* of a mapping: to the line number, for duplicates */
     bool is_mapping, is_flow;
-    bool has_name;       /* the next event is a value */
-    bool is_dropped;     /* … which goes nowhere: its name was wrong */
+    bool has_name;   /* the next event is a value */
+    bool is_dropped; /* … which goes nowhere: its name was wrong */
     char *name;
     size_t name_start, name_end;
-    size_t last;         /* where the latest child ended */
+    size_t last; /* where the latest child ended */
     struct anchor *anchor;
 };
 
@@ -34,15 +36,16 @@ struct builder {
     struct problems *problems;
     struct frame stack[LIMIT_YAML_DEPTH];
     size_t depth;
-    size_t skip;         /* open containers inside a key that is no scalar */
-    struct map anchors;  /* by name, the latest */
+    size_t skip;        /* open containers inside a key that is no scalar */
+    struct map anchors; /* by name, the latest */
     struct anchor *all_anchors;
-    bool is_stopped;     /* nothing sensible can follow */
+    bool is_stopped; /* nothing sensible can follow */
     bool has_root;
     size_t documents;
 };
 
-static void report(struct builder *builder, size_t offset, const char *format, ...) PRINTF_LIKE(3, 4);
+static void report(struct builder *builder, size_t offset, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 static void report(struct builder *builder, size_t offset, const char *format, ...)
 {
@@ -101,7 +104,8 @@ static bool has_room(struct builder *builder, size_t nodes, size_t offset)
 {
     if (builder->doc->node_count + nodes <= LIMIT_YAML_NODES)
         return true;
-    report(builder, offset, "more than %d values, with those that aliases repeat", LIMIT_YAML_NODES);
+    report(builder, offset, "more than %d values, with those that aliases repeat",
+           LIMIT_YAML_NODES);
     builder->is_stopped = true;
     return false;
 }
@@ -171,7 +175,8 @@ static bool expects_name(const struct builder *builder)
            !builder->stack[builder->depth - 1].has_name;
 }
 
-static void take_name(struct builder *builder, struct str name, size_t start, size_t end, bool is_plain)
+static void take_name(struct builder *builder, struct str name, size_t start, size_t end,
+                      bool is_plain)
 {
     struct frame *frame = &builder->stack[builder->depth - 1];
     frame->has_name = true;
@@ -186,16 +191,19 @@ static void take_name(struct builder *builder, struct str name, size_t start, si
         return;
     }
     if (is_plain && str_eq_c(name, "<<")) {
-        report(builder, start, "merge keys (<<) are not read: repeat the keys, or give the whole value an anchor");
+        report(builder, start,
+               "merge keys (<<) are not read: repeat the keys, or give the whole value an anchor");
         return;
     }
     uintptr_t line = (uintptr_t)map_get(&frame->names, name);
     if (line) {
-        report(builder, start, "the key \"" STR_FMT "\" is here twice; it stands on line %d already", STR_ARG(name),
+        report(builder, start,
+               "the key \"" STR_FMT "\" is here twice; it stands on line %d already", STR_ARG(name),
                (int)line);
         return;
     }
-    map_put(&frame->names, name, (void *)(uintptr_t)yaml_place_at(builder->doc, start).line); // NOLINT
+    map_put(&frame->names, name,
+            (void *)(uintptr_t)yaml_place_at(builder->doc, start).line); // NOLINT
     frame->name = str_dup(name);
     frame->is_dropped = false;
 }
@@ -216,7 +224,8 @@ static void refuse_key(struct builder *builder, size_t start)
 
 /* ---------------------------------------------------------------- events */
 
-static struct json *tagged_value(struct builder *builder, struct str tag, struct str text, bool is_plain, size_t start)
+static struct json *tagged_value(struct builder *builder, struct str tag, struct str text,
+                                 bool is_plain, size_t start)
 {
     static const struct {
         const char *tag;
@@ -266,14 +275,15 @@ static void on_scalar(struct builder *builder, struct fy_event *event)
         return;
     if (expects_name(builder)) {
         size_t last = builder->stack[builder->depth - 1].last;
-        take_name(builder, text, token ? node.start : last, token ? node.end : last, node.style == YAML_PLAIN);
+        take_name(builder, text, token ? node.start : last, token ? node.end : last,
+                  node.style == YAML_PLAIN);
         return;
     }
     if (!has_room(builder, 1, node.start))
         return;
     bool is_plain = node.style == YAML_PLAIN || node.style == YAML_NONE;
     struct fy_token *tag = fy_event_get_tag_token(event);
-    struct json *value = tag        ? tagged_value(builder, token_text(tag), text, is_plain, node.start)
+    struct json *value = tag ? tagged_value(builder, token_text(tag), text, is_plain, node.start)
                          : is_plain ? plain_value(text)
                                     : json_new_string(text);
     struct anchor *anchor = anchor_new(builder, event);
@@ -290,7 +300,8 @@ static void on_open(struct builder *builder, struct fy_event *event, bool is_map
     const struct fy_mark *from = fy_event_start_mark(event);
     size_t start = from ? from->input_pos : 0;
     char first = start < builder->doc->size ? builder->doc->text[start] : '\0';
-    bool is_open_bracket = fy_event_get_node_style(event) == FYNS_FLOW && first == (is_mapping ? '{' : '[');
+    bool is_open_bracket =
+        fy_event_get_node_style(event) == FYNS_FLOW && first == (is_mapping ? '{' : '[');
     if (builder->skip) {
         builder->skip++;
         return;
@@ -308,8 +319,10 @@ static void on_open(struct builder *builder, struct fy_event *event, bool is_map
     if (!has_room(builder, 1, start))
         return;
     struct fy_token *tag = fy_event_get_tag_token(event);
-    if (tag && !str_eq_c(token_text(tag), is_mapping ? "tag:yaml.org,2002:map" : "tag:yaml.org,2002:seq"))
-        report(builder, start, "the tag \"" STR_FMT "\" means nothing here", STR_ARG(token_text(tag)));
+    if (tag &&
+        !str_eq_c(token_text(tag), is_mapping ? "tag:yaml.org,2002:map" : "tag:yaml.org,2002:seq"))
+        report(builder, start, "the tag \"" STR_FMT "\" means nothing here",
+               STR_ARG(token_text(tag)));
     bool is_in_flow = builder->depth > 0 && builder->stack[builder->depth - 1].is_flow;
     struct frame frame = {.container = is_mapping ? json_new_object() : json_new_array(),
                           .names = MAP_INIT,
@@ -352,7 +365,8 @@ static void on_close(struct builder *builder, struct fy_event *event)
     struct frame *frame = &builder->stack[builder->depth - 1];
     struct yaml_node *node = &builder->doc->nodes[frame->index];
     const struct fy_mark *to = fy_event_end_mark(event);
-    /* The end mark of a block stands where the next thing begins, behind blank lines and comments. */
+    /* The end mark of a block stands where the next thing begins, behind blank lines and comments.
+     * */
     node->end = node->style == YAML_FLOW && !node->is_pair && to ? to->input_pos : frame->last;
     size_t end = node->end;
     if (frame->anchor) {
@@ -366,10 +380,13 @@ static void on_close(struct builder *builder, struct fy_event *event)
 }
 
 /* Gives the values below a copy the places of their originals. */
-static void copy_places(struct builder *builder, const struct json *from, const struct json *to, size_t *at)
+static void copy_places(struct builder *builder, const struct json *from, const struct json *to,
+                        size_t *at)
 {
-    /* The nodes of a finished value stand one behind the other in the order of the text, which is the tree's. */
-    for (const struct json *a = json_first(from), *b = json_first(to); a && b; a = json_next(a), b = json_next(b)) {
+    /* The nodes of a finished value stand one behind the other in the order of the text, which is
+     * the tree's. */
+    for (const struct json *a = json_first(from), *b = json_first(to); a && b;
+         a = json_next(a), b = json_next(b)) {
         while (*at < builder->doc->node_count && builder->doc->nodes[*at].value != a)
             (*at)++;
         if (*at >= builder->doc->node_count)
@@ -393,9 +410,12 @@ static void on_alias(struct builder *builder, struct fy_event *event)
         return;
     }
     const struct anchor *anchor = map_get(&builder->anchors, name);
-    struct yaml_node node = {.start = start, .end = to ? to->input_pos : start, .style = YAML_PLAIN, .is_alias = true};
+    struct yaml_node node = {
+        .start = start, .end = to ? to->input_pos : start, .style = YAML_PLAIN, .is_alias = true};
     if (!anchor || !anchor->value) {
-        report(builder, start, anchor ? "\"*" STR_FMT "\" stands inside its own anchor" : "there is no anchor \"&" STR_FMT "\" before this",
+        report(builder, start,
+               anchor ? "\"*" STR_FMT "\" stands inside its own anchor"
+                      : "there is no anchor \"&" STR_FMT "\" before this",
                STR_ARG(name));
         attach(builder, json_new_null(), node);
         note_end(builder, node.end);
@@ -421,7 +441,8 @@ static void on_event(struct builder *builder, struct fy_event *event)
     case FYET_DOCUMENT_START:
         if (++builder->documents > 1) {
             const struct fy_mark *mark = fy_event_start_mark(event);
-            report(builder, mark ? mark->input_pos : 0, "a second document begins here: one file holds one");
+            report(builder, mark ? mark->input_pos : 0,
+                   "a second document begins here: one file holds one");
             builder->is_stopped = true;
         }
         break;
@@ -468,9 +489,9 @@ static bool read_events(struct builder *builder)
     if (!diag)
         goto out;
     fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg config = {
-        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_DISABLE_MMAP_OPT,
-        .diag = diag};
+    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE |
+                                           FYPCF_DEFAULT_VERSION_1_2 | FYPCF_DISABLE_MMAP_OPT,
+                                  .diag = diag};
     parser = fy_parser_create(&config);
     if (!parser || fy_parser_set_string(parser, builder->doc->text, builder->doc->size) != 0)
         goto out;
@@ -508,7 +529,8 @@ static void index_nodes(struct yaml_doc *doc)
 }
 
 /* What libfyaml lets pass or alters without a word. */
-static bool is_readable(const char *file, struct str text, struct yaml_doc *doc, struct problems *problems)
+static bool is_readable(const char *file, struct str text, struct yaml_doc *doc,
+                        struct problems *problems)
 {
     for (size_t at = 0; at < text.len; at += utf8_length(text, at)) {
         unsigned char c = (unsigned char)text.ptr[at];
@@ -517,7 +539,9 @@ static bool is_readable(const char *file, struct str text, struct yaml_doc *doc,
             continue;
         struct yaml_place place = yaml_place_at(doc, at);
         problem_add(problems, file, place.line, place.column,
-                    is_bad ? "this byte (0x%02X) is not UTF-8" : "the control character 0x%02X; in double quotes write it as an escape", c);
+                    is_bad ? "this byte (0x%02X) is not UTF-8"
+                           : "the control character 0x%02X; in double quotes write it as an escape",
+                    c);
         return false;
     }
     return true;
@@ -526,7 +550,8 @@ static bool is_readable(const char *file, struct str text, struct yaml_doc *doc,
 struct yaml_doc *yaml_parse(const char *file, struct str text, struct problems *problems)
 {
     if (text.len > LIMIT_YAML_BYTES) {
-        problem_add(problems, file, 0, 0, "the file has more than %zu bytes", (size_t)LIMIT_YAML_BYTES);
+        problem_add(problems, file, 0, 0, "the file has more than %zu bytes",
+                    (size_t)LIMIT_YAML_BYTES);
         return NULL;
     }
     struct yaml_doc *doc = xcalloc(1, sizeof(*doc));

@@ -8,8 +8,9 @@
  *         24  u32 length of each section …
  *             the JSON text, then the sections' bytes, one after the other
  *
- * Integers are little endian (both ends are this machine). JSON is what is small; a section is bytes that JSON cannot hold or that
- * nobody on the way needs to parse (raw bodies, event texts). A frame that does not add up ends the connection.
+ * Integers are little endian (both ends are this machine). JSON is what is small; a section is
+ * bytes that JSON cannot hold or that nobody on the way needs to parse (raw bodies, event texts). A
+ * frame that does not add up ends the connection.
  */
 #ifndef RUNNEL_IPC_FRAME_H
 #define RUNNEL_IPC_FRAME_H
@@ -19,8 +20,9 @@
 #include "base/limits.h"
 
 enum frame_kind {
-    FRAME_HELLO = 1,  /* host → runtime: {"ready":true} or {"error":{code,text}} */
-    FRAME_CALL = 2,   /* runtime → host: {"op":…}; answered by exactly one FRAME_RESULT of the same id */
+    FRAME_HELLO = 1, /* host → runtime: {"ready":true} or {"error":{code,text}} */
+    /* runtime → host: {"op":…}; answered by exactly one FRAME_RESULT of the same id */
+    FRAME_CALL = 2,
     FRAME_RESULT = 3, /* host → runtime */
     FRAME_CANCEL = 4, /* runtime → host: end the call of this id soon */
     FRAME_LOG = 5,    /* host → runtime: {"level":"info","text":…} of a call */
@@ -42,9 +44,9 @@ size_t frame_size(const struct frame *frame);
 void frame_encode(const struct frame *frame, char *to);
 /* Appends the frame's bytes. RN_ETOOBIG. */
 int frame_write(struct buf *out, const struct frame *frame) MUST_USE;
-/* Reads a frame from the start of `bytes`: its length in *ret_size, or 0 when it is not whole yet. The views point into `bytes`;
- * `sections` has room for `section_max`. RN_EPROTOCOL, RN_ETOOBIG. */
-int frame_read(struct str bytes, struct frame *ret, struct str *sections, uint32_t section_max, size_t *ret_size,
-               struct err *err) MUST_USE;
+/* Reads a frame from the start of `bytes`: its length in *ret_size, or 0 when it is not whole yet.
+ * The views point into `bytes`; `sections` has room for `section_max`. RN_EPROTOCOL, RN_ETOOBIG. */
+int frame_read(struct str bytes, struct frame *ret, struct str *sections, uint32_t section_max,
+               size_t *ret_size, struct err *err) MUST_USE;
 
 #endif

@@ -1,9 +1,11 @@
-/* Inside the ipc room: a host's state, shared by host.c (its thread, the process), host_calls.c (the table of calls) and supervisor.c.
+/* Inside the ipc room: a host's state, shared by host.c (its thread, the process), host_calls.c
+ * (the table of calls) and supervisor.c.
  *
- * One lock per host guards everything here that is not marked otherwise; it is held for microseconds and never while a callback, a
- * system call that may wait, or the socket is used. A call that waits for the process to become ready keeps its frame in its slot (`waiting`); it
- * has certainly not begun. With the process ready, frames go to the outbox at once, and a call whose frame the socket has not taken
- * whole has not begun either. */
+ * One lock per host guards everything here that is not marked otherwise; it is held for
+ * microseconds and never while a callback, a system call that may wait, or the socket is used. A
+ * call that waits for the process to become ready keeps its frame in its slot (`waiting`); it has
+ * certainly not begun. With the process ready, frames go to the outbox at once, and a call whose
+ * frame the socket has not taken whole has not begun either. */
 #ifndef RUNNEL_IPC_HOST_H
 #define RUNNEL_IPC_HOST_H
 
@@ -77,16 +79,16 @@ struct host {
     enum process_phase phase;
     enum kill_reason killed_for;
     struct outbox outbox;
-    bool is_stuck;    /* the socket was full: the thread flushes when it is writable */
-    bool is_shut;     /* we have closed our direction */
-    int64_t kill_at_ms; /* HOST_NEVER: not planned */
+    bool is_stuck;             /* the socket was full: the thread flushes when it is writable */
+    bool is_shut;              /* we have closed our direction */
+    int64_t kill_at_ms;        /* HOST_NEVER: not planned */
     enum kill_reason kill_for; /* what is planned */
     int pid, fd;
     atomic_uint_fast64_t generation; /* read without the lock */
 
     uint64_t starts, crashes;
     int crashes_in_row;
-    int64_t start_at_ms; /* not before */
+    int64_t start_at_ms;          /* not before */
     int64_t quarantined_until_ms; /* 0: not */
     char last_error[256];
 
@@ -117,21 +119,23 @@ struct slot *calls_find(struct host *host, uint64_t id);
 /* Takes the call out of the table and puts it into `ended`. */
 void calls_end(struct host *host, struct slot *slot, int code, bool was_host_lost,
                struct ended_calls *ended);
-/* Ends those whose time is over or asks for their cancellation. True: one has outlived its grace time. */
+/* Ends those whose time is over or asks for their cancellation. True: one has outlived its grace
+ * time. */
 bool calls_expire(struct host *host, int64_t now_ms, struct ended_calls *ended);
 /* The process is ready: what waited goes to the outbox, in the order of the calls. */
 void calls_send_waiting(struct host *host);
 /* Asks for the cancellation of all calls that were sent; ends the others with `code`. */
 void calls_cancel_all(struct host *host, int code, struct ended_calls *ended);
-/* The process is gone: ends the calls it held, and with `with_waiting` those that wait for a process, too. */
+/* The process is gone: ends the calls it held, and with `with_waiting` those that wait for a
+ * process, too. */
 void calls_lose(struct host *host, bool with_waiting, struct ended_calls *ended);
 /* Calls `done` of all and empties the list; `reason` is the text behind the code. [no lock] */
 void calls_tell(struct host *host, struct ended_calls *ended, const char *reason);
 /* A frame of the host's about a call. [no lock; the host's thread] */
 void calls_take_result(struct host *host, const struct frame *frame);
 void calls_take_log(struct host *host, const struct frame *frame);
-/* While a host's own thread is inside callbacks for one batch of frames, what they call is sent together at its end (or after this
- * long, in µs). */
+/* While a host's own thread is inside callbacks for one batch of frames, what they call is sent
+ * together at its end (or after this long, in µs). */
 #define HOST_CORK_US 500
 void host_cork(struct host *host);
 void host_uncork(struct host *host);
@@ -139,7 +143,8 @@ void host_uncork(struct host *host);
 /* supervisor.c */
 const char *supervisor_program(const struct supervisor *supervisor);
 struct keeper *supervisor_keeper(struct supervisor *supervisor);
-/* The host's thread is done with it: takes it out of the list, frees it, and lets the keeper join the thread. */
+/* The host's thread is done with it: takes it out of the list, frees it, and lets the keeper join
+ * the thread. */
 void supervisor_host_ended(struct supervisor *supervisor, struct host *host);
 
 #endif

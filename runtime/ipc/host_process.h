@@ -7,9 +7,11 @@
 /* Its environment variable with the limit of its data in bytes. */
 #define HOST_PROCESS_MEMORY_ENV "RUNNEL_MEMORY_LIMIT"
 
-/* The first thing in a host process's main, while it has one thread: it dies with the thread of the runtime that started it, leaves no core,
- * cannot be read by other processes of the user, opens at most LIMIT_PLUGIN_FILES descriptors, has at most RUNNEL_MEMORY_LIMIT bytes of
- * data (thread stacks count; not under a sanitizer, which maps far more), and ignores SIGPIPE and SIGINT. Exits when the runtime is gone already. */
+/* The first thing in a host process's main, while it has one thread: it dies with the thread of the
+ * runtime that started it, leaves no core, cannot be read by other processes of the user, opens at
+ * most LIMIT_PLUGIN_FILES descriptors, has at most RUNNEL_MEMORY_LIMIT bytes of data (thread stacks
+ * count; not under a sanitizer, which maps far more), and ignores SIGPIPE and SIGINT. Exits when
+ * the runtime is gone already. */
 void host_process_init(void);
 
 #endif

@@ -23,8 +23,8 @@
 /* Twice the limit, so that a head that is a little too large is still understood and answered 431.
  */
 #define REQUEST_BUFFER "32768"
-#define KEEP_BYTES                                                                                 \
-    KIB(16) /* of a worker's buffers, from one request to the next; also: written in one piece */
+/* of a worker's buffers, from one request to the next; also: written in one piece */
+#define KEEP_BYTES KIB(16)
 #define SPARE_MIN 4
 #define SPARE_MAX 16
 #define DRAIN_MS 300

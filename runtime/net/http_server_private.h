@@ -20,8 +20,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LIMIT_HTTP_RESPONSE                                                                        \
-    MIB(64) /* the body of an answer, unless the handler gives its buffer another maximum */
+/* the body of an answer, unless the handler gives its buffer another maximum */
+#define LIMIT_HTTP_RESPONSE MIB(64)
 #define HTTP_PEER_MAX 48
 
 bool http_is_token_char(unsigned char c);

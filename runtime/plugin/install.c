@@ -58,7 +58,9 @@ static int read_failure(int status, bool is_late, const struct buf *errors, stru
                        WTERMSIG(status), strsignal(WTERMSIG(status)));
     struct str rest = str_trim(buf_str(errors)), code = STR_NONE;
     if (!str_starts(rest, "RN_E"))
-        return err_set(err, RN_EFAILED, "the plugin ended its process while it was loaded (exit status %d)", WEXITSTATUS(status));
+        return err_set(err, RN_EFAILED,
+                       "the plugin ended its process while it was loaded (exit status %d)",
+                       WEXITSTATUS(status));
     (void)str_cut(&rest, ' ', &code);
     char *name = str_dup(code);
     int rc = err_set(err, err_from_name(name), STR_FMT, STR_ARG(rest));

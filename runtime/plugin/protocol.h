@@ -1,29 +1,35 @@
 /* What the runtime and a plugin host say to each other (ipc/frame.h carries it).
  *
- * CALL  {"op":…, "timeout_ms":N, …}                                     sections
- *  source_run      component, instance, version, ["snapshot":i],
- *                  "request":{method,path,query,headers:{},url,client_ip}  0: the body, byte for byte
- *                  or "event":i (a section with the event's JSON)
- *  hook            "hook":"deploy"|"activate"|"deactivate", component, instance, version, ["snapshot":i]
- *  action_run      component, run, step, attempt, idempotency_key, auth   0: props (JSON object)
- *  options         component, prop, page, query, ["context":…], auth      0: props configured so far
- *  additional_props component, "previous":[…], auth                       0: props
- *  test            app, auth
+ * CALL {"op":…, "timeout_ms":N, …}; its sections are in [ ]:
+ *   source_run        component, instance, version, ["snapshot":i], and either
+ *                     "request":{method, path, query, headers:{}, url, client_ip}
+ *                     [0: the body, byte for byte], or "event":i [the event's JSON]
+ *   hook              "hook":"deploy"|"activate"|"deactivate", component, instance, version,
+ *                     ["snapshot":i]
+ *   action_run        component, run, step, attempt, idempotency_key, auth [0: props, an object]
+ *   options           component, prop, page, query, "context":…, auth [0: props so far]
+ *   additional_props  component, "previous":[…], auth [0: props so far]
+ *   test              app, auth
  *
- *  auth: {"<app prop>": {"<field>": "value", …}}. For `test`, the app prop is the app's account_prop or slug.
- *  snapshot (of a source instance, sent when the host has not got `version`): section i is the JSON object
+ *   auth: {"<app prop>": {"<field>": "value", …}}. For `test`, the app prop is the app's
+ *   account_prop or slug.
+ *   snapshot (of a source instance, sent when the host has not got `version`): section i is
  *     {"props":{…}, "auth":{…}, "endpoints":{"<http prop>":"url"}, "db":{key:value}}
- *  A host that does not know instance@version answers RN_ECONFLICT; the runtime sends the call again with a snapshot.
- *  query in `request` is the raw query string; header names are in lower case.
+ *   A host that does not know instance@version answers RN_ECONFLICT; the runtime sends the call
+ *   again with a snapshot. `query` in `request` is the raw query string; header names are in lower
+ *   case.
  *
  * RESULT on success {"ok":true, …} with
- *  source_run, hook  "writes":[{"key":…,"section":i} | {"key":…,"delete":true}], sections hold JSON values
- *                    "emits":[{"id"?,"name"?,"summary"?,"ts"?,"section":i}], in the order of delivery (sorted by ts, stable)
- *                    "response":{"status":N,"headers":[[name,value],…],"section":i}   if rn_respond() was called
- *  action_run        "exports":0 (section 0: JSON object), "exit":{"reason":…}?
- *  options           "options":[{"label","value"}], "context":…?
- *  additional_props  "props":[described props]
- * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made before the failure are kept ("exports").
+ *   source_run, hook  "writes":[{"key":…,"section":i} | {"key":…,"delete":true}] [JSON values]
+ *                     "emits":[{"id"?,"name"?,"summary"?,"ts"?,"section":i}], in the order of
+ *                     delivery (sorted by ts, stable)
+ *                     "response":{"status":N,"headers":[[name,value],…],"section":i}, if
+ *                     rn_respond() was called
+ *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?
+ *   options           "options":[{"label","value"}], "context":…?
+ *   additional_props  "props":[described props]
+ * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made
+ * before the failure are kept ("exports").
  *
  * Environment of the host: RUNNEL_EGRESS (egress_to_json), RUNNEL_MEMORY_LIMIT.
  */

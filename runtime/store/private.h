@@ -47,8 +47,8 @@ enum table {
 #define STORE_TX_BYTES MIB(16)     /* a transaction is committed when it has written this much */
 #define STORE_TIMER_MS 60000       /* dead readers, age of history */
 #define STORE_DISK_RESERVE MIB(32) /* free space on the disk below which new work is refused */
-#define STORE_PRUNE_BUDGET                                                                         \
-    256 /* records looked at in one transaction, beside what the batch adds */
+/* records looked at in one transaction, beside what the batch adds */
+#define STORE_PRUNE_BUDGET 256
 
 struct store_meta {
     char magic[8];

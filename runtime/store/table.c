@@ -5,8 +5,8 @@
 #include "store/private.h"
 
 #define PAGE 4096u
-#define NODE_MAX                                                                                   \
-    2038u /* LMDB's, for pages of 4 KiB: a larger node keeps its value in pages of its own */
+/* LMDB's, for pages of 4 KiB: a larger node keeps its value in pages of its own */
+#define NODE_MAX 2038u
 
 uint64_t table_footprint(size_t key_size, size_t value_size)
 {

@@ -1,7 +1,8 @@
-/* @TITLE@: the components of one app. The guide is docs/components.md; the contract is <runnel/component.h>.
+/* @TITLE@: the components of one app. The guide is docs/components.md; the contract is
+ * <runnel/component.h>.
  *
- * Everything below is data that the runtime reads without running any of it, but for the functions. Those are called on many threads at
- * once: keep no mutable globals. */
+ * Everything below is data that the runtime reads without running any of it, but for the functions.
+ * Those are called on many threads at once: keep no mutable globals. */
 #include <runnel/component.h>
 
 /* -------------------------------------------------------------------- app */
@@ -12,7 +13,10 @@ static const struct rn_auth_field auth_fields[] = {
 };
 
 static const struct rn_auth auths[] = {
-    {.kind = RN_AUTH_KEYS, .label = "API key", .fields = auth_fields, .field_count = RN_COUNT(auth_fields)},
+    {.kind = RN_AUTH_KEYS,
+     .label = "API key",
+     .fields = auth_fields,
+     .field_count = RN_COUNT(auth_fields)},
 };
 
 static const struct rn_app app = {
@@ -28,7 +32,11 @@ static const struct rn_app app = {
 static const struct rn_prop create_note_props[] = {
     {.name = "account", .type = RN_APP, .app = &app},
     {.name = "text", .type = RN_STRING, .label = "Text", .description = "What the note says"},
-    {.name = "pinned", .type = RN_BOOLEAN, .label = "Pinned", .flags = RN_OPTIONAL, .default_json = "false"},
+    {.name = "pinned",
+     .type = RN_BOOLEAN,
+     .label = "Pinned",
+     .flags = RN_OPTIONAL,
+     .default_json = "false"},
 };
 
 static int32_t create_note(struct rn_run *run)
@@ -37,7 +45,8 @@ static int32_t create_note(struct rn_run *run)
     rn_json_set(run, note, "text", rn_json_string(run, rn_prop_string(run, "text")));
     rn_json_set(run, note, "pinned", rn_json_boolean(run, rn_prop_boolean(run, "pinned")));
 
-    /* A repeated attempt of this step carries the same key, so that the other side can leave out what it has done. */
+    /* A repeated attempt of this step carries the same key, so that the other side can leave out
+     * what it has done. */
     struct rn_pair headers[] = {{"Idempotency-Key", rn_idempotency_key(run, 0)}};
     struct rn_http_request request = RN_HTTP_REQUEST_INIT("https://api.example.com/notes");
     request.json = note;
@@ -110,7 +119,8 @@ static const struct rn_component new_note_component = {
 /* ----------------------------------------------------------------- plugin */
 
 static const struct rn_app *const apps[] = {&app};
-static const struct rn_component *const components[] = {&create_note_component, &new_note_component};
+static const struct rn_component *const components[] = {&create_note_component,
+                                                        &new_note_component};
 
 RN_EXPORT const struct rn_plugin runnel_plugin = {
     RN_PLUGIN_HEAD,

@@ -3,10 +3,10 @@
 #ifndef RUNNEL_TESTING_HOST_H
 #define RUNNEL_TESTING_HOST_H
 
+#include "base/limits.h"
 #include "net/http_client.h"
 #include "plugin/run.h"
 #include "plugin/tables.h"
-#include "base/limits.h"
 #include "json/json.h"
 
 #include <runnel/testing.h>

@@ -1,10 +1,12 @@
 /* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.0.
  *
- * A plugin is one shared object that holds one app's components and exports one symbol, the constant
- * `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of its code.
+ * A plugin is one shared object that holds one app's components and exports one symbol, the
+ * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
+ * its code.
  *
- *   1  Load       The host reads abi_major, abi_minor and the sizes; another major, or a minor newer than the
- *                 host's, is refused with both numbers. Then it checks every table (docs/components.md).
+ *   1  Load       The host reads abi_major, abi_minor and the sizes; another major, or a minor
+ *                 newer than the host's, is refused with both numbers. Then it checks every table
+ *                 (docs/components.md).
  *   2  Configure  options() and additional_props() run while a user fills in props.
  *   3  Deploy     (sources) deploy(), then activate().
  *   4  Run        run(), once per event (source) or once per attempt of a step (action).
@@ -14,19 +16,23 @@
  * States of a source instance
  *   state      may be called                 a failure leads to
  *   loaded     deploy                        loaded; the message is shown; tried again with backoff
- *   deployed   activate                      deployed; likewise. What a failed activate left behind it undoes itself
- *   active     run, deactivate               run: nothing is committed. deactivate: removed, with a warning
+ *   deployed   activate                      deployed; likewise. What a failed activate left behind
+ *                                            it undoes itself
+ *   active     run, deactivate               run: nothing is committed. deactivate: removed, with a
+ *                                            warning
  *   removed    -
- *   A hook or run is a transaction: db writes and emits take effect together, after it returned 0; else none does.
+ *   A hook or run is a transaction: db writes and emits take effect together, after it returned 0;
+ *   else none does.
  *
- * Ownership  What a callback receives is borrowed until it returns. What an rn_ call returns lives in the
- *            run's arena until the callback returns: nothing here is freed by the component. JSON values passed
- *            to rn_json_set() and rn_json_append() become part of the parent.
+ * Ownership  What a callback receives is borrowed until it returns. What an rn_ call returns lives
+ *            in the run's arena until the callback returns: nothing here is freed by the component.
+ *            JSON values passed to rn_json_set() and rn_json_append() become part of the parent.
  * Threads    [load]    while the host reads the tables; no component code runs.
- *            [worker]  on the thread that the callback was called on, with the run it was given; every function
- *                      below is [worker] unless it says otherwise.
+ *            [worker]  on the thread that the callback was called on, with the run it was given;
+ *                      every function below is [worker] unless it says otherwise.
  *            [any]     any thread.
- *            Callbacks of one component run on many threads at once; a component has no mutable globals.
+ *            Callbacks of one component run on many threads at once; a component has no mutable
+ *            globals.
  * Text       UTF-8, ends in NUL. Where a string may hold U+0000 a length goes with it.
  * Time       milliseconds; points in time since the Unix epoch.
  * Errors     0 or a negative RN_E code (runnel/errors.h). A callback says why with rn_fail().
@@ -57,16 +63,18 @@ struct rn_json; /* a JSON value, opaque */
 #define RN_INTEGER 2
 #define RN_BOOLEAN 3
 #define RN_OBJECT 4
-#define RN_ANY 5              /* actions only */
-#define RN_APP 6              /* an account of the app in .app */
-#define RN_HTTP_INTERFACE 7   /* sources only: $.interface.http */
-#define RN_TIMER_INTERFACE 8  /* sources only: $.interface.timer; default_json {"intervalSeconds":900} or {"cron":"0 * * * *"} */
-#define RN_DB_SERVICE 9       /* sources only: $.service.db */
-#define RN_DATA_STORE 10      /* actions only */
-#define RN_HTTP_REQUEST 11    /* actions only: a whole request as one value; rn_execute() performs it */
-#define RN_ALERT 12           /* no value: a text shown in the form */
-#define RN_SQL 13             /* actions only */
-#define RN_DIR 14             /* actions only: files of the run */
+#define RN_ANY 5            /* actions only */
+#define RN_APP 6            /* an account of the app in .app */
+#define RN_HTTP_INTERFACE 7 /* sources only: $.interface.http */
+/* sources only: $.interface.timer; default_json {"intervalSeconds":900} or {"cron":"0 * * * *"} */
+#define RN_TIMER_INTERFACE 8
+#define RN_DB_SERVICE 9  /* sources only: $.service.db */
+#define RN_DATA_STORE 10 /* actions only */
+/* actions only: a whole request as one value; rn_execute() performs it */
+#define RN_HTTP_REQUEST 11
+#define RN_ALERT 12 /* no value: a text shown in the form */
+#define RN_SQL 13   /* actions only */
+#define RN_DIR 14   /* actions only: files of the run */
 #define RN_LIST 0x100
 
 /* Flags of a prop. */
@@ -90,10 +98,12 @@ struct rn_json; /* a JSON value, opaque */
 /* What options() is asked. */
 struct rn_options_query {
     uint32_t struct_size;
-    uint32_t page;                        /* 0, 1, … with each "more" */
-    const char *query;                    /* the user's search text, "" if none */
-    const struct rn_json *prev_context;   /* what rn_options_context() gave for the page before, or NULL */
-    const struct rn_json *params;         /* object: the inputs of the prop definition (rn_input, inputs()) */
+    uint32_t page;     /* 0, 1, … with each "more" */
+    const char *query; /* the user's search text, "" if none */
+    /* what rn_options_context() gave for the page before, or NULL */
+    const struct rn_json *prev_context;
+    /* object: the inputs of the prop definition (rn_input, inputs()) */
+    const struct rn_json *params;
 };
 
 /* Offers options with rn_option(), and rn_options_context() where there is a next page. */
@@ -111,61 +121,70 @@ struct rn_input {
 struct rn_app;
 
 struct rn_prop {
-    const char *name;            /* required; an identifier */
-    int32_t type;                /* RN_STRING … RN_DIR, | RN_LIST; 0 with .definition: the definition's */
-    uint32_t flags;              /* RN_OPTIONAL … */
-    const char *label;           /* NULL: the name */
-    const char *description;     /* Markdown */
-    const char *default_json;    /* JSON text, or NULL */
-    const char *options_json;    /* static options: a JSON list of scalars or of {"label","value"}, or NULL */
-    rn_options_fn options;       /* async options, or NULL */
-    int64_t min, max;            /* with RN_HAS_MIN, RN_HAS_MAX */
-    const struct rn_app *app;    /* RN_APP: whose accounts */
-    /* propDefinition: the prop starts as a copy of app prop `definition_of`'s definition `definition`; what is
-     * set here overrides it. */
-    const char *definition_of;   /* the name of this component's RN_APP prop */
-    const char *definition;      /* the name in that app's prop_definitions */
+    const char *name; /* required; an identifier */
+    /* RN_STRING … RN_DIR, | RN_LIST; 0 with .definition: the definition's */
+    int32_t type;
+    uint32_t flags;           /* RN_OPTIONAL … */
+    const char *label;        /* NULL: the name */
+    const char *description;  /* Markdown */
+    const char *default_json; /* JSON text, or NULL */
+    /* static options: a JSON list of scalars or of {"label","value"}, or NULL */
+    const char *options_json;
+    rn_options_fn options;    /* async options, or NULL */
+    int64_t min, max;         /* with RN_HAS_MIN, RN_HAS_MAX */
+    const struct rn_app *app; /* RN_APP: whose accounts */
+    /* propDefinition: the prop starts as a copy of app prop `definition_of`'s definition
+     * `definition`; what is set here overrides it. */
+    const char *definition_of;     /* the name of this component's RN_APP prop */
+    const char *definition;        /* the name in that app's prop_definitions */
     const struct rn_input *inputs; /* ends with {NULL, NULL}; or NULL */
-    rn_inputs_fn inputs_fn;      /* for inputs that are computed; or NULL */
-    int32_t alert_type;          /* RN_ALERT: RN_ALERT_INFO … */
-    const char *content;         /* RN_ALERT: its text */
-    const char *format;          /* e.g. "file-ref": takes a URL or a path in /tmp; or NULL */
+    rn_inputs_fn inputs_fn;        /* for inputs that are computed; or NULL */
+    int32_t alert_type;            /* RN_ALERT: RN_ALERT_INFO … */
+    const char *content;           /* RN_ALERT: its text */
+    const char *format;            /* e.g. "file-ref": takes a URL or a path in /tmp; or NULL */
 };
 
 /* ------------------------------------------------------------------- apps */
 
-/* How an app authenticates. The runtime does the work; a component reads the result with rn_auth(). */
-#define RN_AUTH_KEYS 1                   /* the fields as they are */
-#define RN_AUTH_OAUTH2_REFRESH 2         /* fields client_id, client_secret, refresh_token → oauth_access_token */
-#define RN_AUTH_GOOGLE_SERVICE_ACCOUNT 3 /* field service_account (the key file's JSON) → oauth_access_token */
+/* How an app authenticates. The runtime does the work; a component reads the result with rn_auth().
+ * */
+#define RN_AUTH_KEYS 1 /* the fields as they are */
+/* fields client_id, client_secret, refresh_token → oauth_access_token */
+#define RN_AUTH_OAUTH2_REFRESH 2
+/* field service_account (the key file's JSON) → oauth_access_token */
+#define RN_AUTH_GOOGLE_SERVICE_ACCOUNT 3
 
 struct rn_auth_field {
     const char *name;
     const char *label;
     const char *description;
-    uint32_t flags;              /* RN_OPTIONAL, RN_SECRET */
-    const char *default_value;   /* or NULL */
+    uint32_t flags;            /* RN_OPTIONAL, RN_SECRET */
+    const char *default_value; /* or NULL */
 };
 
 struct rn_auth {
-    int32_t kind;                        /* RN_AUTH_KEYS … */
-    const char *label;                   /* e.g. "Access token" */
+    int32_t kind;      /* RN_AUTH_KEYS … */
+    const char *label; /* e.g. "Access token" */
     const struct rn_auth_field *fields;
     uint32_t field_count;
-    const char *token_url;               /* OAuth kinds */
-    const char *scope;                   /* OAuth kinds: space-separated, or NULL */
+    const char *token_url; /* OAuth kinds */
+    const char *scope;     /* OAuth kinds: space-separated, or NULL */
 };
 
 struct rn_app {
-    const char *slug;                    /* lower case, digits, underscores; the prefix of its components' keys */
+    /* lower case, digits, underscores; the prefix of its components' keys */
+    const char *slug;
     const char *name;
     const char *description;
-    const struct rn_auth *auths;         /* the first whose required fields an account has is used */
-    uint32_t auth_count;                 /* 0: the app needs no account */
+    /* the first whose required fields an account has is used */
+    const struct rn_auth *auths;
+    uint32_t auth_count; /* 0: the app needs no account */
     const struct rn_prop *prop_definitions;
     uint32_t prop_definition_count;
-    const char *account_prop;            /* the name under which test() sees the account; NULL: slug */
-    int32_t (*test)(struct rn_run *run); /* a cheap authenticated call for `runnel accounts test`; or NULL */
+    /* the name under which test() sees the account; NULL: slug */
+    const char *account_prop;
+    /* a cheap authenticated call for `runnel accounts test`; or NULL */
+    int32_t (*test)(struct rn_run *run);
 };
 
 /* ------------------------------------------------------------- components */
@@ -180,9 +199,12 @@ struct rn_app {
 
 /* Dedupe strategies of a source: by the id given to rn_emit(). */
 #define RN_DEDUPE_NONE 0
-#define RN_DEDUPE_UNIQUE 1   /* emitted unless the id is among the last N (10,000 unless configured) */
+/* emitted unless the id is among the last N (10,000 unless configured) */
+#define RN_DEDUPE_UNIQUE 1
 #define RN_DEDUPE_GREATEST 2 /* ids are numbers: emitted if greater than all before */
-#define RN_DEDUPE_LAST 3     /* of a run's emits only what comes after the last id of the run before; all, if that is not there */
+/* of a run's emits only what comes after the last id of the run before; all, if that is not there
+ * */
+#define RN_DEDUPE_LAST 3
 
 struct rn_component {
     const char *key;             /* <app slug>-<kebab-case> */
@@ -194,23 +216,25 @@ struct rn_component {
     int32_t dedupe;              /* sources */
     const struct rn_prop *props; /* in the order of the form */
     uint32_t prop_count;
-    const char *sample_emit_json; /* sources: a sample event, or NULL */
-    int32_t (*deploy)(struct rn_run *run);     /* hooks of sources, each may be NULL */
+    const char *sample_emit_json;          /* sources: a sample event, or NULL */
+    int32_t (*deploy)(struct rn_run *run); /* hooks of sources, each may be NULL */
     int32_t (*activate)(struct rn_run *run);
     int32_t (*deactivate)(struct rn_run *run);
-    /* Adds props with rn_add_prop(); they replace what it added before. `previous`: the definitions so far, a list. */
+    /* Adds props with rn_add_prop(); they replace what it added before. `previous`: the definitions
+     * so far, a list. */
     int32_t (*additional_props)(struct rn_run *run, const struct rn_json *previous);
-    int32_t (*run)(struct rn_run *run);        /* required */
+    int32_t (*run)(struct rn_run *run); /* required */
 };
 
 struct rn_plugin {
-    uint32_t abi_major;          /* RN_ABI_MAJOR; these five never move */
-    uint32_t abi_minor;          /* RN_ABI_MINOR */
-    uint32_t struct_size;        /* sizeof(struct rn_plugin) */
-    uint32_t component_size;     /* sizeof(struct rn_component), app_size, prop_size: the tables' strides */
+    uint32_t abi_major;   /* RN_ABI_MAJOR; these five never move */
+    uint32_t abi_minor;   /* RN_ABI_MINOR */
+    uint32_t struct_size; /* sizeof(struct rn_plugin) */
+    /* sizeof(struct rn_component), app_size, prop_size: the tables' strides */
+    uint32_t component_size;
     uint32_t app_size;
     uint32_t prop_size;
-    const char *name;            /* the app's slug */
+    const char *name; /* the app's slug */
     const char *version;
     const struct rn_app *const *apps;
     uint32_t app_count;
@@ -252,44 +276,51 @@ struct rn_part {
 };
 
 /* Flags of a request. */
-#define RN_HTTP_ANY_STATUS (1u << 0)     /* a status of 400 or more is a response, not an error */
+#define RN_HTTP_ANY_STATUS (1u << 0) /* a status of 400 or more is a response, not an error */
 #define RN_HTTP_NO_REDIRECTS (1u << 1)
-#define RN_HTTP_RETRY_RATE_LIMIT (1u << 2) /* 429: wait as the vendor says (while the deadline allows), try again */
-#define RN_HTTP_SAFE (1u << 3)           /* repeating it does no harm: a lost reply is RN_EUNAVAILABLE, not RN_EUNKNOWN */
+/* 429: wait as the vendor says (while the deadline allows), try again */
+#define RN_HTTP_RETRY_RATE_LIMIT (1u << 2)
+/* repeating it does no harm: a lost reply is RN_EUNAVAILABLE, not RN_EUNKNOWN */
+#define RN_HTTP_SAFE (1u << 3)
 
 struct rn_http_request {
-    uint32_t struct_size;         /* set by RN_HTTP_REQUEST_INIT */
+    uint32_t struct_size; /* set by RN_HTTP_REQUEST_INIT */
     uint32_t flags;
-    const char *method;           /* NULL: GET, or POST where there is a body */
-    const char *url;              /* http or https */
-    const struct rn_pair *query;  /* percent-encoded and added to the url */
+    const char *method;          /* NULL: GET, or POST where there is a body */
+    const char *url;             /* http or https */
+    const struct rn_pair *query; /* percent-encoded and added to the url */
     size_t query_count;
     const struct rn_pair *headers;
     size_t header_count;
-    const char *bearer;           /* Authorization: Bearer …; or NULL */
-    const char *basic_user;       /* Authorization: Basic …; or NULL */
+    const char *bearer;     /* Authorization: Bearer …; or NULL */
+    const char *basic_user; /* Authorization: Basic …; or NULL */
     const char *basic_password;
     /* At most one of: */
-    const struct rn_json *json;   /* application/json */
-    const struct rn_pair *form;   /* application/x-www-form-urlencoded */
+    const struct rn_json *json; /* application/json */
+    const struct rn_pair *form; /* application/x-www-form-urlencoded */
     size_t form_count;
-    const struct rn_part *parts;  /* multipart/form-data */
+    const struct rn_part *parts; /* multipart/form-data */
     size_t part_count;
-    const void *body;             /* as it is */
+    const void *body; /* as it is */
     size_t body_size;
-    int32_t timeout_ms;           /* 0: what is left of the call's deadline, 30 s at most */
-    const char *retry_after_path; /* RN_HTTP_RETRY_RATE_LIMIT: a key of the JSON answer with seconds, e.g. "retry_after"; or NULL: Retry-After */
+    int32_t timeout_ms; /* 0: what is left of the call's deadline, 30 s at most */
+    /* RN_HTTP_RETRY_RATE_LIMIT: a key of the JSON answer with seconds, e.g. "retry_after"; or NULL:
+     * Retry-After */
+    const char *retry_after_path;
 };
 
-#define RN_HTTP_REQUEST_INIT(url_) { .struct_size = (uint32_t)sizeof(struct rn_http_request), .url = (url_) }
+#define RN_HTTP_REQUEST_INIT(url_)                                                                 \
+    {                                                                                              \
+        .struct_size = (uint32_t)sizeof(struct rn_http_request), .url = (url_)                     \
+    }
 
 struct rn_http_response {
     uint32_t struct_size;
     int32_t status;
-    const char *content_type;     /* "" if none */
-    const void *body;             /* size bytes, and a NUL behind them */
+    const char *content_type; /* "" if none */
+    const void *body;         /* size bytes, and a NUL behind them */
     size_t size;
-    const struct rn_json *json;   /* the parsed body of a JSON answer, else NULL */
+    const struct rn_json *json;    /* the parsed body of a JSON answer, else NULL */
     const struct rn_pair *headers; /* names in lower case */
     size_t header_count;
 };
@@ -297,10 +328,10 @@ struct rn_http_response {
 /* Metadata of an emit. */
 struct rn_emit_meta {
     uint32_t struct_size;
-    const char *id;               /* what dedupe goes by; NULL: none */
-    const char *name;             /* channel; NULL: the default one */
-    const char *summary;          /* the line in the event list */
-    int64_t ts;                   /* ms; 0: now. The emits of a run are delivered oldest first */
+    const char *id;      /* what dedupe goes by; NULL: none */
+    const char *name;    /* channel; NULL: the default one */
+    const char *summary; /* the line in the event list */
+    int64_t ts;          /* ms; 0: now. The emits of a run are delivered oldest first */
 };
 
 /* Log levels. */
@@ -339,7 +370,8 @@ struct rn_api {
     struct rn_json *(*json_string)(struct rn_run *, const char *, size_t);
     struct rn_json *(*json_array)(struct rn_run *);
     struct rn_json *(*json_object)(struct rn_run *);
-    int32_t (*json_set)(struct rn_run *, struct rn_json *object, const char *key, struct rn_json *value);
+    int32_t (*json_set)(struct rn_run *, struct rn_json *object, const char *key,
+                        struct rn_json *value);
     int32_t (*json_append)(struct rn_run *, struct rn_json *array, struct rn_json *value);
     int32_t (*json_kind)(const struct rn_json *);
     size_t (*json_size)(const struct rn_json *);
@@ -373,9 +405,10 @@ struct rn_api {
     const char *(*request_header)(struct rn_run *, const char *name);
     const void *(*request_body_raw)(struct rn_run *, size_t *ret_size);
     const struct rn_json *(*request_body)(struct rn_run *);
-    int32_t (*request_element_span)(struct rn_run *, size_t index, size_t *ret_offset, size_t *ret_size);
-    int32_t (*respond)(struct rn_run *, int32_t status, const struct rn_pair *headers, size_t header_count,
-                       const void *body, size_t size);
+    int32_t (*request_element_span)(struct rn_run *, size_t index, size_t *ret_offset,
+                                    size_t *ret_size);
+    int32_t (*respond)(struct rn_run *, int32_t status, const struct rn_pair *headers,
+                       size_t header_count, const void *body, size_t size);
     int32_t (*emit)(struct rn_run *, const struct rn_json *event, const struct rn_emit_meta *);
     /* actions */
     int32_t (*export_value)(struct rn_run *, const char *name, const struct rn_json *value);
@@ -383,11 +416,13 @@ struct rn_api {
     const char *(*idempotency_key)(struct rn_run *, uint32_t index);
     uint32_t (*attempt)(struct rn_run *);
     /* http client */
-    int32_t (*http)(struct rn_run *, const struct rn_http_request *, const struct rn_http_response **ret);
-    int32_t (*execute)(struct rn_run *, const char *http_request_prop, const struct rn_http_response **ret);
+    int32_t (*http)(struct rn_run *, const struct rn_http_request *,
+                    const struct rn_http_response **ret);
+    int32_t (*execute)(struct rn_run *, const char *http_request_prop,
+                       const struct rn_http_response **ret);
     /* helpers */
-    const char *(*hmac_hex)(struct rn_run *, int32_t digest, const void *key, size_t key_size, const void *data,
-                            size_t size);
+    const char *(*hmac_hex)(struct rn_run *, int32_t digest, const void *key, size_t key_size,
+                            const void *data, size_t size);
     const char *(*hash_hex)(struct rn_run *, int32_t digest, const void *data, size_t size);
     bool (*equal_constant_time)(const void *a, size_t a_size, const void *b, size_t b_size);
     const char *(*random_hex)(struct rn_run *, size_t bytes);

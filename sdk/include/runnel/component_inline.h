@@ -1,7 +1,7 @@
 /* The functions that a component calls. Included by runnel/component.h; do not include it yourself.
  *
- * All are [worker] and since ABI 1.0 unless they say otherwise. A const char * that is returned is never NULL unless
- * the contract says so, and lives until the callback returns.
+ * All are [worker] and since ABI 1.0 unless they say otherwise. A const char * that is returned is
+ * never NULL unless the contract says so, and lives until the callback returns.
  */
 #ifndef RUNNEL_COMPONENT_INLINE_H
 #define RUNNEL_COMPONENT_INLINE_H
@@ -10,14 +10,17 @@
 
 /* ------------------------------------------------------------------- JSON */
 
-/* Parses one JSON text, strictly (RFC 8259, no duplicate keys). NULL if it is not one; log or fail as you see fit. */
+/* Parses one JSON text, strictly (RFC 8259, no duplicate keys). NULL if it is not one; log or fail
+ * as you see fit. */
 static inline struct rn_json *rn_json_parse(struct rn_run *run, const char *text, size_t size)
 {
     return run->api->json_parse(run, text, size);
 }
 
-/* The compact JSON text of `value`, its length in *ret_size (which may be NULL). Numbers come out digit for digit. */
-static inline const char *rn_json_print(struct rn_run *run, const struct rn_json *value, size_t *ret_size)
+/* The compact JSON text of `value`, its length in *ret_size (which may be NULL). Numbers come out
+ * digit for digit. */
+static inline const char *rn_json_print(struct rn_run *run, const struct rn_json *value,
+                                        size_t *ret_size)
 {
     return run->api->json_print(run, value, ret_size);
 }
@@ -71,15 +74,17 @@ static inline struct rn_json *rn_json_object(struct rn_run *run)
     return run->api->json_object(run);
 }
 
-/* Sets or replaces a member. `value` becomes part of `object` and must not be part of another value; NULL is ignored.
- * RN_EINVAL: `object` is no object. */
-static inline int32_t rn_json_set(struct rn_run *run, struct rn_json *object, const char *key, struct rn_json *value)
+/* Sets or replaces a member. `value` becomes part of `object` and must not be part of another
+ * value; NULL is ignored. RN_EINVAL: `object` is no object. */
+static inline int32_t rn_json_set(struct rn_run *run, struct rn_json *object, const char *key,
+                                  struct rn_json *value)
 {
     return run->api->json_set(run, object, key, value);
 }
 
 /* Appends an element; as rn_json_set(). */
-static inline int32_t rn_json_append(struct rn_run *run, struct rn_json *array, struct rn_json *value)
+static inline int32_t rn_json_append(struct rn_run *run, struct rn_json *array,
+                                     struct rn_json *value)
 {
     return run->api->json_append(run, array, value);
 }
@@ -96,13 +101,16 @@ static inline size_t rn_json_size(struct rn_run *run, const struct rn_json *valu
     return value ? run->api->json_size(value) : 0;
 }
 
-/* A member by its name, or NULL: also when `object` is NULL or no object, so that calls may be nested. */
-static inline const struct rn_json *rn_json_get(struct rn_run *run, const struct rn_json *object, const char *key)
+/* A member by its name, or NULL: also when `object` is NULL or no object, so that calls may be
+ * nested. */
+static inline const struct rn_json *rn_json_get(struct rn_run *run, const struct rn_json *object,
+                                                const char *key)
 {
     return object ? run->api->json_get(object, key) : NULL;
 }
 
-/* The first element or member, then the next: for (v = rn_json_first(run, a); v; v = rn_json_next(run, v)). */
+/* The first element or member, then the next: for (v = rn_json_first(run, a); v; v =
+ * rn_json_next(run, v)). */
 static inline const struct rn_json *rn_json_first(struct rn_run *run, const struct rn_json *value)
 {
     return value ? run->api->json_first(value) : NULL;
@@ -120,7 +128,8 @@ static inline const char *rn_json_key(struct rn_run *run, const struct rn_json *
 }
 
 /* The text of a string, its length in *ret_size (which may be NULL); NULL if it is no string. */
-static inline const char *rn_json_text(struct rn_run *run, const struct rn_json *value, size_t *ret_size)
+static inline const char *rn_json_text(struct rn_run *run, const struct rn_json *value,
+                                       size_t *ret_size)
 {
     return value ? run->api->json_text(value, ret_size) : NULL;
 }
@@ -150,7 +159,8 @@ static inline bool rn_json_is_true(struct rn_run *run, const struct rn_json *val
 
 /* ---------------------------------------------------- props and accounts */
 
-/* The configured value of a prop, of the type it was declared with; NULL: not set (optional props only). */
+/* The configured value of a prop, of the type it was declared with; NULL: not set (optional props
+ * only). */
 static inline const struct rn_json *rn_prop(struct rn_run *run, const char *name)
 {
     return run->api->prop(run, name);
@@ -175,8 +185,8 @@ static inline bool rn_prop_boolean(struct rn_run *run, const char *name)
     return rn_json_is_true(run, run->api->prop(run, name));
 }
 
-/* One value of the account behind an RN_APP prop: a field of the app's auth, or oauth_access_token (fresh). NULL: the
- * account has no such field. */
+/* One value of the account behind an RN_APP prop: a field of the app's auth, or oauth_access_token
+ * (fresh). NULL: the account has no such field. */
 static inline const char *rn_auth(struct rn_run *run, const char *app_prop, const char *field)
 {
     return run->api->auth(run, app_prop, field);
@@ -190,7 +200,8 @@ static inline const char *rn_endpoint(struct rn_run *run, const char *http_prop)
 
 /* ---------------------------------------------------------- configure time */
 
-/* Offers an option: in options(). `label` NULL: the value's text. RN_ETOOBIG past 1,000 options a page. */
+/* Offers an option: in options(). `label` NULL: the value's text. RN_ETOOBIG past 1,000 options a
+ * page. */
 static inline int32_t rn_option(struct rn_run *run, const char *label, struct rn_json *value)
 {
     return run->api->option(run, label, value);
@@ -202,7 +213,8 @@ static inline int32_t rn_options_context(struct rn_run *run, struct rn_json *con
     return run->api->options_context(run, context);
 }
 
-/* Adds a prop: in additional_props(). The definition is copied; it may not have options() or inputs_fn. */
+/* Adds a prop: in additional_props(). The definition is copied; it may not have options() or
+ * inputs_fn. */
 static inline int32_t rn_add_prop(struct rn_run *run, const struct rn_prop *prop)
 {
     return run->api->add_prop(run, prop);
@@ -216,7 +228,8 @@ static inline const struct rn_json *rn_db_get(struct rn_run *run, const char *ke
     return run->api->db_get(run, key);
 }
 
-/* Sets a value; it takes effect when the callback returns 0. Key: 1 to 256 bytes. RN_ETOOBIG: over 1 MiB in all. */
+/* Sets a value; it takes effect when the callback returns 0. Key: 1 to 256 bytes. RN_ETOOBIG: over
+ * 1 MiB in all. */
 static inline int32_t rn_db_set(struct rn_run *run, const char *key, const struct rn_json *value)
 {
     return run->api->db_set(run, key, value);
@@ -233,14 +246,16 @@ static inline const struct rn_json *rn_db_keys(struct rn_run *run)
     return run->api->db_keys(run);
 }
 
-/* The event that run() was called with. HTTP: {method, path, query, headers, body, bodyRaw, url, client_ip}, header
- * names in lower case; timer: {timestamp, interval_seconds | cron}; run by hand: {timestamp} or what was given. */
+/* The event that run() was called with. HTTP: {method, path, query, headers, body, bodyRaw, url,
+ * client_ip}, header names in lower case; timer: {timestamp, interval_seconds | cron}; run by hand:
+ * {timestamp} or what was given. */
 static inline const struct rn_json *rn_event(struct rn_run *run)
 {
     return run->api->event(run);
 }
 
-/* The HTTP request of the event, without building the JSON. NULL where the event is no HTTP request. */
+/* The HTTP request of the event, without building the JSON. NULL where the event is no HTTP
+ * request. */
 static inline const char *rn_request_method(struct rn_run *run)
 {
     return run->api->request_method(run);
@@ -269,31 +284,34 @@ static inline const void *rn_request_body_raw(struct rn_run *run, size_t *ret_si
     return run->api->request_body_raw(run, ret_size);
 }
 
-/* The body parsed: JSON by its content type or, for lack of one, its look; an object for forms; else a string. NULL:
- * it says that it is JSON and is not, or there is none. */
+/* The body parsed: JSON by its content type or, for lack of one, its look; an object for forms;
+ * else a string. NULL: it says that it is JSON and is not, or there is none. */
 static inline const struct rn_json *rn_request_body(struct rn_run *run)
 {
     return run->api->request_body(run);
 }
 
-/* Where element `index` of a JSON-array body stands in the raw body. RN_EINVAL: the body is no JSON array;
- * RN_ENOTFOUND: it has no such element. */
-static inline int32_t rn_request_element_span(struct rn_run *run, size_t index, size_t *ret_offset, size_t *ret_size)
+/* Where element `index` of a JSON-array body stands in the raw body. RN_EINVAL: the body is no JSON
+ * array; RN_ENOTFOUND: it has no such element. */
+static inline int32_t rn_request_element_span(struct rn_run *run, size_t index, size_t *ret_offset,
+                                              size_t *ret_size)
 {
     return run->api->request_element_span(run, index, ret_offset, ret_size);
 }
 
-/* Answers the HTTP request; needs RN_CUSTOM_RESPONSE. It goes out after the run's commit; the first answer counts.
- * RN_EINVAL: status outside 100 to 599, or a header that HTTP does not allow. */
-static inline int32_t rn_respond(struct rn_run *run, int32_t status, const struct rn_pair *headers, size_t header_count,
-                                 const void *body, size_t size)
+/* Answers the HTTP request; needs RN_CUSTOM_RESPONSE. It goes out after the run's commit; the first
+ * answer counts. RN_EINVAL: status outside 100 to 599, or a header that HTTP does not allow. */
+static inline int32_t rn_respond(struct rn_run *run, int32_t status, const struct rn_pair *headers,
+                                 size_t header_count, const void *body, size_t size)
 {
     return run->api->respond(run, status, headers, header_count, body, size);
 }
 
-/* Emits an event to whoever listens; it is delivered when the callback returns 0. `meta` may be NULL. RN_EINVAL: the
- * dedupe strategy needs an id, or a numeric one. RN_ETOOBIG: over 10,000 events or 32 MiB in one run. */
-static inline int32_t rn_emit(struct rn_run *run, const struct rn_json *event, const struct rn_emit_meta *meta)
+/* Emits an event to whoever listens; it is delivered when the callback returns 0. `meta` may be
+ * NULL. RN_EINVAL: the dedupe strategy needs an id, or a numeric one. RN_ETOOBIG: over 10,000
+ * events or 32 MiB in one run. */
+static inline int32_t rn_emit(struct rn_run *run, const struct rn_json *event,
+                              const struct rn_emit_meta *meta)
 {
     return run->api->emit(run, event, meta);
 }
@@ -324,8 +342,8 @@ static inline int32_t rn_flow_exit(struct rn_run *run, const char *reason)
     return run->api->flow_exit(run, reason);
 }
 
-/* The same for every attempt of this step of this run, and different for any other; `index` tells apart the requests
- * of one step. 32 hexadecimal digits. Hand it to vendors that take one. */
+/* The same for every attempt of this step of this run, and different for any other; `index` tells
+ * apart the requests of one step. 32 hexadecimal digits. Hand it to vendors that take one. */
 static inline const char *rn_idempotency_key(struct rn_run *run, uint32_t index)
 {
     return run->api->idempotency_key(run, index);
@@ -339,11 +357,15 @@ static inline uint32_t rn_attempt(struct rn_run *run)
 
 /* ------------------------------------------------------------ HTTP client */
 
-/* Performs a request under the host's egress policy (http and https; private addresses only where runnel.yaml allows
- * them; at most 5 redirects; answers of at most 32 MiB). On failure it has called rn_fail() with a text that
- * names the request and the answer, so that `return err` is enough.
- *   RN_EHTTP status >= 400 (*ret is set)   RN_EAUTH 401   RN_ERATE 429   RN_EUNAVAILABLE 5xx, or no connection
- *   RN_EUNKNOWN the request went out and no answer came   RN_EPERM refused by the policy   RN_ETIMEDOUT, RN_ECANCELED */
+/* Performs a request under the host's egress policy (http and https; private addresses only where
+ * runnel.yaml allows them; at most 5 redirects; answers of at most 32 MiB). On failure it has
+ * called rn_fail() with a text that names the request and the answer, so that `return err` is
+ * enough.
+ *   RN_EHTTP         status >= 400 (*ret is set); RN_EAUTH: 401; RN_ERATE: 429
+ *   RN_EUNAVAILABLE  5xx, or no connection
+ *   RN_EUNKNOWN      the request went out and no answer came
+ *   RN_EPERM         refused by the policy
+ *   RN_ETIMEDOUT, RN_ECANCELED */
 static inline int32_t rn_http(struct rn_run *run, const struct rn_http_request *request,
                               const struct rn_http_response **ret)
 {
@@ -360,18 +382,20 @@ static inline int32_t rn_execute(struct rn_run *run, const char *http_request_pr
 /* ---------------------------------------------------------------- helpers */
 
 /* HMAC as lower-case hexadecimal digits; RN_SHA1 or RN_SHA256. */
-static inline const char *rn_hmac_hex(struct rn_run *run, int32_t digest, const void *key, size_t key_size,
-                                      const void *data, size_t size)
+static inline const char *rn_hmac_hex(struct rn_run *run, int32_t digest, const void *key,
+                                      size_t key_size, const void *data, size_t size)
 {
     return run->api->hmac_hex(run, digest, key, key_size, data, size);
 }
 
-static inline const char *rn_hash_hex(struct rn_run *run, int32_t digest, const void *data, size_t size)
+static inline const char *rn_hash_hex(struct rn_run *run, int32_t digest, const void *data,
+                                      size_t size)
 {
     return run->api->hash_hex(run, digest, data, size);
 }
 
-/* Compares two strings in a time that does not depend on where they differ. False if one is NULL. */
+/* Compares two strings in a time that does not depend on where they differ. False if one is NULL.
+ * */
 static inline bool rn_equal_constant_time(struct rn_run *run, const char *a, const char *b)
 {
     return a && b && run->api->equal_constant_time(a, strlen(a), b, strlen(b));
@@ -400,7 +424,8 @@ static inline const void *rn_base64_decode(struct rn_run *run, const char *text,
     return run->api->base64_decode(run, text, ret_size);
 }
 
-/* Percent-encodes all but the unreserved characters of RFC 3986: for one path segment or query value. */
+/* Percent-encodes all but the unreserved characters of RFC 3986: for one path segment or query
+ * value. */
 static inline const char *rn_url_encode(struct rn_run *run, const char *text)
 {
     return run->api->url_encode(run, text);
@@ -437,19 +462,22 @@ static inline bool rn_is_cancelled(struct rn_run *run)
     return run->api->is_cancelled(run);
 }
 
-/* Waits. RN_ETIMEDOUT (at once) if the deadline is nearer, RN_ECANCELED when the call is cancelled. */
+/* Waits. RN_ETIMEDOUT (at once) if the deadline is nearer, RN_ECANCELED when the call is cancelled.
+ * */
 static inline int32_t rn_sleep_ms(struct rn_run *run, int64_t ms)
 {
     return run->api->sleep_ms(run, ms);
 }
 
-/* Writes a line to the run's log (64 KiB a line, 1 MiB a call; more is cut). Secrets of the account are redacted. */
+/* Writes a line to the run's log (64 KiB a line, 1 MiB a call; more is cut). Secrets of the account
+ * are redacted. */
 static inline void rn_log(struct rn_run *run, int32_t level, const char *text)
 {
     run->api->log(run, level, text);
 }
 
-/* Says why the callback fails, and returns `code`: return rn_fail(run, RN_EFAILED, "…"). The last text counts. */
+/* Says why the callback fails, and returns `code`: return rn_fail(run, RN_EFAILED, "…"). The last
+ * text counts. */
 static inline int32_t rn_fail(struct rn_run *run, int32_t code, const char *text)
 {
     return (run->api->fail)(run, code, text); /* in parentheses: cmocka has a macro of that name */

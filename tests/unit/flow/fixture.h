@@ -1,4 +1,5 @@
-/* A project in a temporary folder and a handful of components to check it against. For test programs of this folder. */
+/* A project in a temporary folder and a handful of components to check it against. For test
+ * programs of this folder. */
 #ifndef TESTS_FLOW_FIXTURE_H
 #define TESTS_FLOW_FIXTURE_H
 
@@ -23,34 +24,82 @@ static struct prop_def segment_props[] = {
     {.name = "segmentApp", .type = RN_APP, .app = "segment", .label = "", .description = ""},
     {.name = "db", .type = RN_DB_SERVICE, .label = "", .description = ""},
     {.name = "http", .type = RN_HTTP_INTERFACE, .label = "", .description = ""},
-    {.name = "workspace", .type = RN_STRING, .has_remote_options = true, .label = "", .description = ""},
-    {.name = "source", .type = RN_STRING, .has_remote_options = true, .label = "", .description = ""},
+    {.name = "workspace",
+     .type = RN_STRING,
+     .has_remote_options = true,
+     .label = "",
+     .description = ""},
+    {.name = "source",
+     .type = RN_STRING,
+     .has_remote_options = true,
+     .label = "",
+     .description = ""},
     {.name = "api", .type = RN_STRING, .flags = RN_OPTIONAL, .label = "", .description = ""},
 };
 static struct prop_def discord_props[] = {
-    {.name = "discordWebhook", .type = RN_APP, .app = "discord_webhook", .label = "", .description = ""},
+    {.name = "discordWebhook",
+     .type = RN_APP,
+     .app = "discord_webhook",
+     .label = "",
+     .description = ""},
     {.name = "message", .type = RN_STRING, .label = "", .description = ""},
     {.name = "threadID", .type = RN_STRING, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "username", .type = RN_STRING, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "embeds", .type = RN_ANY, .flags = RN_OPTIONAL, .label = "", .description = ""},
 };
 static struct prop_def sheets_props[] = {
-    {.name = "googleSheets", .type = RN_APP, .app = "google_sheets", .label = "", .description = ""},
-    {.name = "sheetId", .type = RN_STRING, .has_remote_options = true, .label = "", .description = ""},
-    {.name = "worksheetId", .type = RN_INTEGER, .has_remote_options = true, .label = "", .description = ""},
+    {.name = "googleSheets",
+     .type = RN_APP,
+     .app = "google_sheets",
+     .label = "",
+     .description = ""},
+    {.name = "sheetId",
+     .type = RN_STRING,
+     .has_remote_options = true,
+     .label = "",
+     .description = ""},
+    {.name = "worksheetId",
+     .type = RN_INTEGER,
+     .has_remote_options = true,
+     .label = "",
+     .description = ""},
     {.name = "rows", .type = RN_STRING, .label = "", .description = ""},
 };
 static struct prop_def kitchen_props[] = {
-    {.name = "count", .type = RN_INTEGER, .flags = RN_OPTIONAL | RN_HAS_MIN | RN_HAS_MAX, .min = 1, .max = 10, .label = "", .description = ""},
-    {.name = "ratio", .type = RN_INTEGER, .is_list = true, .flags = RN_OPTIONAL, .label = "", .description = ""},
-    {.name = "tags", .type = RN_STRING, .is_list = true, .flags = RN_OPTIONAL, .label = "", .description = ""},
+    {.name = "count",
+     .type = RN_INTEGER,
+     .flags = RN_OPTIONAL | RN_HAS_MIN | RN_HAS_MAX,
+     .min = 1,
+     .max = 10,
+     .label = "",
+     .description = ""},
+    {.name = "ratio",
+     .type = RN_INTEGER,
+     .is_list = true,
+     .flags = RN_OPTIONAL,
+     .label = "",
+     .description = ""},
+    {.name = "tags",
+     .type = RN_STRING,
+     .is_list = true,
+     .flags = RN_OPTIONAL,
+     .label = "",
+     .description = ""},
     {.name = "isOn", .type = RN_BOOLEAN, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "map", .type = RN_OBJECT, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "any", .type = RN_ANY, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "color", .type = RN_STRING, .flags = RN_OPTIONAL, .label = "", .description = ""},
     {.name = "level", .type = RN_INTEGER, .flags = 0, .label = "", .description = ""},
-    {.name = "token", .type = RN_STRING, .flags = RN_OPTIONAL | RN_SECRET, .label = "", .description = ""},
-    {.name = "request", .type = RN_HTTP_REQUEST, .flags = RN_OPTIONAL, .label = "", .description = ""},
+    {.name = "token",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL | RN_SECRET,
+     .label = "",
+     .description = ""},
+    {.name = "request",
+     .type = RN_HTTP_REQUEST,
+     .flags = RN_OPTIONAL,
+     .label = "",
+     .description = ""},
     {.name = "hint", .type = RN_ALERT, .label = "", .description = ""},
 };
 static struct prop_def timer_props[] = {
@@ -67,10 +116,17 @@ static struct prop_def open_props[] = {
 static const struct component_def fixture_components[] = {
     {.key = "discord_webhook-send-message", .version = "0.0.2", PROPS(discord_props)},
     {.key = "discord_webhook-send-message", .version = "0.0.1", PROPS(discord_props)},
-    {.key = "google_sheets-add-multiple-rows", .version = "0.0.1", .has_additional_props = true, PROPS(sheets_props)},
+    {.key = "google_sheets-add-multiple-rows",
+     .version = "0.0.1",
+     .has_additional_props = true,
+     PROPS(sheets_props)},
     {.key = "kitchen-sink", .version = "1.0.0", PROPS(kitchen_props)},
     {.key = "kitchen-timer", .version = "1.0.0", .is_source = true, PROPS(timer_props)},
-    {.key = "segment-webhook-destination", .version = "0.0.1", .is_source = true, .dedupe = RN_DEDUPE_UNIQUE, PROPS(segment_props)},
+    {.key = "segment-webhook-destination",
+     .version = "0.0.1",
+     .is_source = true,
+     .dedupe = RN_DEDUPE_UNIQUE,
+     PROPS(segment_props)},
     {.key = "swapi-get-film", .version = "0.0.1", .has_additional_props = true, PROPS(open_props)},
 };
 
@@ -103,10 +159,15 @@ static int fixture_setup(void **state)
     (void)state;
     kitchen("color")->options = kept("[\"red\",\"green\",{\"label\":\"Sky\",\"value\":\"blue\"}]");
     kitchen("level")->default_value = kept("7");
-    fixture_apps[0].auths = kept("[{\"kind\":\"keys\",\"fields\":[{\"name\":\"oauth_uid\"}]},{\"kind\":\"keys\",\"fields\":[{\"name\":\"webhook_url\"}]}]");
-    fixture_apps[1].auths = kept("[{\"kind\":\"google_service_account\",\"fields\":[{\"name\":\"service_account\"}]},"
-                                 "{\"kind\":\"oauth2_refresh\",\"fields\":[{\"name\":\"client_id\"},{\"name\":\"client_secret\"},{\"name\":\"refresh_token\"}]}]");
-    fixture_apps[2].auths = kept("[{\"kind\":\"keys\",\"fields\":[{\"name\":\"access_token\"},{\"name\":\"write_key\",\"optional\":true},{\"name\":\"region\",\"default\":\"us\"}]}]");
+    fixture_apps[0].auths = kept("[{\"kind\":\"keys\",\"fields\":[{\"name\":\"oauth_uid\"}]},{"
+                                 "\"kind\":\"keys\",\"fields\":[{\"name\":\"webhook_url\"}]}]");
+    fixture_apps[1].auths =
+        kept("[{\"kind\":\"google_service_account\",\"fields\":[{\"name\":\"service_account\"}]},"
+             "{\"kind\":\"oauth2_refresh\",\"fields\":[{\"name\":\"client_id\"},{\"name\":\"client_"
+             "secret\"},{\"name\":\"refresh_token\"}]}]");
+    fixture_apps[2].auths =
+        kept("[{\"kind\":\"keys\",\"fields\":[{\"name\":\"access_token\"},{\"name\":\"write_key\","
+             "\"optional\":true},{\"name\":\"region\",\"default\":\"us\"}]}]");
     fixture_apps[3].auths = kept("[]");
     return 0;
 }
@@ -123,7 +184,8 @@ static const struct component_def *fixture_component(void *ctx, struct str key, 
 {
     (void)ctx;
     for (size_t i = 0; i < COUNT_OF(fixture_components); i++)
-        if (str_eq_c(key, fixture_components[i].key) && (!version || strcmp(version, fixture_components[i].version) == 0))
+        if (str_eq_c(key, fixture_components[i].key) &&
+            (!version || strcmp(version, fixture_components[i].version) == 0))
             return &fixture_components[i];
     return NULL;
 }

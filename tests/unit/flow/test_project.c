@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -13,16 +13,20 @@ static const char runnel_yaml[] =
     "admin: 127.0.0.1:8081\n"
     "public_url: https://hooks.example.com/\n"
     "accounts:\n"
-    "  segment:      { app: segment, auth: { access_token: \"${SEGMENT_TOKEN}\", write_key: \"${SEGMENT_WRITE_KEY}\" } }\n"
+    "  segment:      { app: segment, auth: { access_token: \"${SEGMENT_TOKEN}\", write_key: "
+    "\"${SEGMENT_WRITE_KEY}\" } }\n"
     "  team-discord: { app: discord_webhook, auth: { oauth_uid: \"${DISCORD_WEBHOOK_URL}\" } }\n"
     "  google:       { app: google_sheets, auth: { service_account: \"${GOOGLE_JSON}\" } }\n"
     "egress:\n"
     "  allow: [127.0.0.0/8]\n"
-    "  rewrite: { \"https://discord.com\": \"http://127.0.0.1:9400/discord\" }    # scheme://host[:port] → base URL\n"
+    "  rewrite: { \"https://discord.com\": \"http://127.0.0.1:9400/discord\" }    # "
+    "scheme://host[:port] → base URL\n"
     "limits: { body: 10MiB, store: 4GiB, history: { bytes: 1GiB, age: 30d } }\n";
 
-static const char dotenv[] = "SEGMENT_TOKEN=tok\nexport SEGMENT_WRITE_KEY='wk'\nDISCORD_WEBHOOK_URL=https://discord.com/x # c\n"
-                             "GOOGLE_JSON='{\n  \"type\": \"service_account\"\n}'\nCHANNEL=c1\n";
+static const char dotenv[] =
+    "SEGMENT_TOKEN=tok\nexport SEGMENT_WRITE_KEY='wk'\nDISCORD_WEBHOOK_URL=https://discord.com/x # "
+    "c\n"
+    "GOOGLE_JSON='{\n  \"type\": \"service_account\"\n}'\nCHANNEL=c1\n";
 
 static const char design_workflow[] =
     "# workflows/segment-to-discord.yaml: Pipedream's own keys\n"
@@ -42,7 +46,8 @@ static const char design_workflow[] =
     "    uses: discord_webhook-send-message\n"
     "    props:\n"
     "      discordWebhook: { account: team-discord }\n"
-    "      message: \"{{steps.trigger.event.type}} from {{steps.trigger.event.userId ?? 'anonymous'}}\"\n"
+    "      message: \"{{steps.trigger.event.type}} from {{steps.trigger.event.userId ?? "
+    "'anonymous'}}\"\n"
     "  - namespace: log_row\n"
     "    uses: google_sheets-add-multiple-rows\n"
     "    props:\n"
@@ -65,8 +70,10 @@ static void test_design_project(void **state)
     assert_string_equal(project->public_url, "https://hooks.example.com");
     assert_int_equal(project->account_count, 3);
     assert_string_equal(json_get_c(project->accounts[0].auth, "access_token"), "tok");
-    assert_string_equal(json_get_c(project->accounts[1].auth, "oauth_uid"), "https://discord.com/x");
-    assert_string_equal(json_get_c(project->accounts[2].auth, "service_account"), "{\n  \"type\": \"service_account\"\n}");
+    assert_string_equal(json_get_c(project->accounts[1].auth, "oauth_uid"),
+                        "https://discord.com/x");
+    assert_string_equal(json_get_c(project->accounts[2].auth, "service_account"),
+                        "{\n  \"type\": \"service_account\"\n}");
     assert_string_equal(project->egress_allow[0], "127.0.0.0/8");
     assert_string_equal(project->rewrites[0].to, "http://127.0.0.1:9400/discord");
     assert_int_equal(project->limits.body, 10 << 20);
@@ -110,10 +117,12 @@ static void test_no_project(void **state)
     struct project *project = NULL;
     struct problems problems = PROBLEMS_INIT;
     struct err err = ERR_INIT;
-    assert_int_equal(project_load_with(&options, &fixture_lookup, &project, &problems, &err), RN_ENOTFOUND);
+    assert_int_equal(project_load_with(&options, &fixture_lookup, &project, &problems, &err),
+                     RN_ENOTFOUND);
     assert_non_null(strstr(err.text, "runnel init"));
     options.dir = "/nonexistent/folder";
-    assert_int_equal(project_load_with(&options, &fixture_lookup, &project, &problems, &err), RN_ENOTFOUND);
+    assert_int_equal(project_load_with(&options, &fixture_lookup, &project, &problems, &err),
+                     RN_ENOTFOUND);
     assert_non_null(strstr(err.text, "runnel init"));
     assert_null(project);
     folder_write(&folder, "runnel.yaml", "# nothing but defaults\n");
@@ -131,6 +140,7 @@ static void test_no_project(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_design_project), cmocka_unit_test(test_no_project)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_design_project),
+                                       cmocka_unit_test(test_no_project)};
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
