@@ -51,13 +51,6 @@ struct http_worker {
     char date[40];
 };
 
-struct http_stream {
-    struct http_server *server;
-    struct mg_connection *conn;
-    int fd;
-    bool is_gone;
-};
-
 /* ---- answers ---- */
 
 static void trim_buf(struct buf *buf)
@@ -107,7 +100,7 @@ static void add_head(struct http_worker *worker, const struct http_response *res
     buf_add_c(out, date_now(worker));
     buf_add(out, "\r\n", 2);
     buf_add_str(out, buf_str(&response->headers));
-    if (status >= 200 && status != 204 && status != 304 && !response->stream) {
+    if (status >= 200 && status != 204 && status != 304 && !response->take_over) {
         buf_add_c(out, "Content-Length: ");
         add_number(out, response->body.len);
         buf_add(out, "\r\n", 2);
@@ -183,18 +176,20 @@ static void refuse(struct http_server *server, struct http_slot *slot, struct mg
         drain(server, conn);
 }
 
-static void answer_stream(struct http_server *server, struct http_worker *worker,
-                          struct mg_connection *conn)
+/* The connection becomes the handler's. civetweb closes what it finds under its own descriptor,
+ * and shuts it down before, which a duplicate would feel: so another socket is put in its place. */
+static void hand_over(struct http_server *server, struct http_slot *slot,
+                      struct mg_connection *conn)
 {
     const struct mg_request_info *info = mg_get_request_info(conn);
-    struct http_stream stream = {.server = server, .conn = conn};
+    struct http_worker *worker = slot->worker;
+    int fd = -1;
     mg_disable_connection_keep_alive(conn);
     add_head(worker, &worker->response, true);
-    stream.is_gone =
-        !write_all(conn, buf_str(&worker->out)) || strcmp(info->request_method, "HEAD") == 0;
-    stream.fd =
-        http_socket_find(atomic_load(&server->slots.port), info->remote_addr, info->remote_port);
-    worker->response.stream(worker->response.stream_ctx, &stream);
+    if (write_all(conn, buf_str(&worker->out)) && strcmp(info->request_method, "HEAD") != 0 &&
+        !info->is_ssl)
+        fd = http_slot_take_socket(&server->slots, slot, info->remote_addr, info->remote_port);
+    worker->response.take_over(worker->response.take_over_ctx, fd);
 }
 
 static void answer(struct http_server *server, struct http_slot *slot, struct mg_connection *conn)
@@ -206,8 +201,8 @@ static void answer(struct http_server *server, struct http_slot *slot, struct mg
         log_warn("a handler answered with the status %d, which is none", response->status);
         response->status = 500;
     }
-    if (response->stream) {
-        answer_stream(server, worker, conn);
+    if (response->take_over) {
+        hand_over(server, slot, conn);
         return;
     }
     bool close = response->close || !worker->head.keeps_alive ||
@@ -229,27 +224,6 @@ static void answer(struct http_server *server, struct http_slot *slot, struct mg
     }
     if (!write_all(conn, buf_str(&worker->out)) || !write_all(conn, body))
         mg_disable_connection_keep_alive(conn);
-}
-
-int http_stream_write(struct http_stream *stream, struct str data)
-{
-    if (atomic_load(&stream->server->slots.is_stopping))
-        return RN_ECANCELED;
-    if (stream->is_gone || !write_all(stream->conn, data)) {
-        stream->is_gone = true;
-        return RN_EUNAVAILABLE;
-    }
-    return 0;
-}
-
-bool http_stream_is_open(struct http_stream *stream)
-{
-    char byte;
-    if (stream->is_gone || atomic_load(&stream->server->slots.is_stopping))
-        return false;
-    ssize_t n = stream->fd < 0 ? 1 : recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    stream->is_gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-    return !stream->is_gone;
 }
 
 /* ---- requests ---- */

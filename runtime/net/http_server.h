@@ -41,8 +41,6 @@ struct http_request {
 /* The value of a header by its lower-case name; {NULL, 0} if absent. */
 struct str http_request_header(const struct http_request *request, const char *lower_name);
 
-struct http_stream;
-
 /* What the handler fills in. Zeroed before the handler, with status 500. */
 struct http_response {
     int status;
@@ -50,18 +48,13 @@ struct http_response {
                            Date and Connection are the listener's */
     struct buf body;    /* not sent for HEAD, 204 and 304 */
     bool close;         /* close the connection after this answer */
-    /* Instead of `body`, for what has no end (server-sent events): the head goes out, then this is
-     * called once, on the connection's thread, and the connection is closed when it returns. Also
-     * called when the client is gone or sent HEAD (the first write then fails), so that it can free
-     * its `stream_ctx`. */
-    void (*stream)(void *stream_ctx, struct http_stream *stream);
-    void *stream_ctx;
+    /* Instead of `body`, for what has no end (server-sent events): the head goes out, then the
+     * connection leaves the listener, whose thread is free for others. `take_over` is called once,
+     * on that thread, with the socket (non-blocking, the callee's to close), or with -1 when the
+     * client is gone, sent HEAD, or speaks TLS, so that it can free its `take_over_ctx`. */
+    void (*take_over)(void *ctx, int fd);
+    void *take_over_ctx;
 };
-
-/* Sends at once. RN_EUNAVAILABLE: the client is gone; RN_ECANCELED: the listener stops. */
-int http_stream_write(struct http_stream *stream, struct str data) MUST_USE;
-/* False once a write would fail: to be asked about every second while there is nothing to send. */
-bool http_stream_is_open(struct http_stream *stream);
 
 /* RN_EINVAL for a name or a value that HTTP does not allow (controls, line breaks, spaces in the
  * name) or that the listener itself sends (content-length, transfer-encoding, connection, date). */

@@ -88,6 +88,10 @@ bool http_slot_set(struct http_slot *slot, enum http_slot_state state, int64_t n
 /* This process's socket between the local port and the peer, or -1. Walks all descriptors: not for
  * the usual path. */
 int http_socket_find(int local_port, const char *peer, int peer_port);
+/* Takes the slot's socket out of the hands of the server: the new descriptor, or -1. The old one
+ * then stands for a socket that is connected to nothing. */
+int http_slot_take_socket(struct http_slots *slots, struct http_slot *slot, const char *peer,
+                          int peer_port);
 /* This process's socket that listens on the port, or -1. */
 int http_listener_find(int port);
 

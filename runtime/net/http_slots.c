@@ -3,9 +3,11 @@
 #include "net/http_server_private.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define TICK_MS 200
 #define STOP_TICK_MS 10
@@ -80,6 +82,29 @@ int http_socket_find(int local_port, const char *peer, int peer_port)
 int http_listener_find(int port)
 {
     return find(port, NULL, 0);
+}
+
+int http_slot_take_socket(struct http_slots *slots, struct http_slot *slot, const char *peer,
+                          int peer_port)
+{
+    int taken = -1;
+    pthread_mutex_lock(&slot->mutex);
+    int fd = slot->is_expired ? -1 : http_socket_find(atomic_load(&slots->port), peer, peer_port);
+    int stand_in = fd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (stand_in >= 0)
+        taken = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (taken >= 0 && dup3(stand_in, fd, O_CLOEXEC) < 0) {
+        (void)close(taken);
+        taken = -1;
+    }
+    if (taken >= 0) {
+        slot->peer[0] = '\0'; /* the reaper has nothing to look for any more */
+        (void)fcntl(taken, F_SETFL, fcntl(taken, F_GETFL) | O_NONBLOCK);
+    }
+    if (stand_in >= 0)
+        (void)close(stand_in);
+    pthread_mutex_unlock(&slot->mutex);
+    return taken;
 }
 
 /* Called with slot->mutex held. */
