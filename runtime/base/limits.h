@@ -76,6 +76,7 @@
 #define LIMIT_HISTORY_BYTES GIB(1)             /* limits.history.bytes */
 #define LIMIT_HISTORY_AGE_MS (30ll * 86400000) /* limits.history.age */
 #define LIMIT_STORE_BATCH 512                  /* operations in one commit */
+#define LIMIT_CHANGES 65536                    /* changes that a stream can resume from */
 #define LIMIT_STORE_PENDING 20000              /* operations waiting; more: 503 */
 #define LIMIT_ACTIVE_RUNS 1000                 /* runs in memory at once; the others wait on disk */
 

@@ -34,6 +34,7 @@ static const struct {
     [TABLE_RUNS] = {"runs", 0},
     [TABLE_WORKFLOWS] = {"workflows", 0},
     [TABLE_STEPS] = {"steps", 0},
+    [TABLE_CHANGES] = {"changes", 0},
 };
 
 int store_error(int rc, struct err *err, const char *what)
@@ -311,8 +312,11 @@ static int open_tables(struct store *store, MDB_txn *txn, bool is_new, const cha
                        struct err *err)
 {
     for (int i = 0; i < TABLE_COUNT; i++) {
+        /* Stores made before this table came have none. */
+        bool is_late = i == TABLE_CHANGES && !store->is_read_only;
         int rc = mdb_dbi_open(txn, table_names[i].name,
-                              table_names[i].flags | (is_new ? MDB_CREATE : 0u), &store->tables[i]);
+                              table_names[i].flags | (is_new || is_late ? MDB_CREATE : 0u),
+                              &store->tables[i]);
         if (rc == MDB_NOTFOUND)
             return err_set(err, RN_EPROTOCOL, "%s is damaged: its table \"%s\" is missing", dir,
                            table_names[i].name);
@@ -515,6 +519,12 @@ void store_view_end(struct store_view *view)
 
 /* ---- numbers */
 
+void store_watch(struct store *store, void (*fn)(void *ctx), void *ctx)
+{
+    store->watch_ctx = ctx;
+    store->watch = fn;
+}
+
 static void read_stats_of_view(struct store *store)
 {
     struct store_view *view = NULL;
@@ -556,4 +566,6 @@ void store_get_stats(struct store *store, struct store_stats *ret)
         .is_full = is_full || meta.used_bytes >= store->quota_bytes,
         .has_failed = atomic_load(&store->has_failed),
     };
+    for (int i = 0; i < STORE_COMMIT_BUCKETS; i++)
+        ret->commit_buckets[i] = atomic_load(&store->commit_buckets[i]);
 }

@@ -143,6 +143,25 @@ int event_each(struct store_reader reader, struct str emitter, uint64_t before, 
     return rc == RN_ENOTFOUND ? 0 : rc;
 }
 
+int event_each_after(struct store_reader reader, uint64_t after, size_t limit,
+                     int (*each)(void *ctx, const struct event_record *record), void *ctx)
+{
+    unsigned char from[KEY_ID];
+    struct table_walk walk;
+    struct str key, value;
+    int rc = table_walk_init(&walk, reader, TABLE_EVENTS, STR_NONE, key_id(from, after + 1), false);
+    for (size_t i = 0; !rc && i < limit; i++) {
+        struct event_record record;
+        rc = table_walk_next(&walk, &key, &value);
+        if (!rc)
+            rc = record_of(reader, key, value, &record);
+        if (!rc)
+            rc = each(ctx, &record);
+    }
+    table_walk_release(&walk);
+    return rc == RN_ENOTFOUND ? 0 : rc;
+}
+
 int event_delete(struct store_tx *tx, uint64_t id, struct err *err)
 {
     unsigned char key[KEY_ID], named[KEY_NAMED];

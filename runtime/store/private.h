@@ -9,6 +9,7 @@
  *   live      event:8 run:8 → phase                        an event is needed while it has an entry
  *   runs      run:8 → record                               workflows workflow:4 run:8 → nothing
  *   steps     run:8 position:4 attempt:4 kind:1 → JSON     kind 0: intent, 1: result
+ *   changes   sequence:8 → kind:1 …                        see changes.c
  *
  * Counters live in struct store_meta, which each transaction writes with what it counts: they are
  * exact after a crash.
@@ -36,6 +37,7 @@ enum table {
     TABLE_RUNS,
     TABLE_WORKFLOWS,
     TABLE_STEPS,
+    TABLE_CHANGES,
     TABLE_COUNT
 };
 
@@ -55,9 +57,10 @@ struct store_meta {
     uint32_t schema;
     uint32_t last_name;
     uint64_t last_event_id, last_run_id;
-    uint64_t used_bytes;    /* what the records of all tables but meta occupy */
+    uint64_t used_bytes;    /* what the records of all tables but meta and changes occupy */
     uint64_t history_bytes; /* of them: what may be pruned */
     uint64_t events, runs, queued, live;
+    uint64_t first_change, last_change; /* 0: none yet */
 };
 
 struct dedupe_set; /* dedupe.c */
@@ -116,6 +119,9 @@ struct store {
     struct store_meta committed;
     bool is_full;
     atomic_ullong commits, operations, commit_us;
+    atomic_ullong commit_buckets[STORE_COMMIT_BUCKETS];
+    void (*watch)(void *ctx); /* see store_watch(); set before anything is submitted */
+    void *watch_ctx;
 };
 
 struct store_tx {
@@ -132,6 +138,7 @@ struct store_tx {
     /* The event of the last event_put() and whether a run needs it: spares the queue a look. */
     uint64_t fresh_event, fresh_bytes;
     bool is_fresh_needed;
+    uint64_t noted_run; /* whose change is the newest one */
 };
 
 /* env.c */
@@ -208,6 +215,11 @@ int event_is_needed(struct store_tx *tx, uint64_t event_id, bool *ret, struct er
 int run_delete(struct store_tx *tx, uint64_t id, struct err *err) MUST_USE;
 /* The event and phase in a run's record. */
 int run_peek(struct str value, uint64_t *ret_event, enum run_phase *ret_phase) MUST_USE;
+
+/* changes.c */
+/* `attempt` 0: no step's result is new. */
+int change_note_run(struct store_tx *tx, uint64_t run_id, uint32_t position, uint32_t attempt,
+                    struct err *err) MUST_USE;
 
 /* history.c */
 /* Whether there is history that bytes or the quota want gone. */

@@ -105,10 +105,12 @@ int queue_get(struct store_reader reader, struct str workflow, uint64_t run_id,
     return rc ? rc : read_entry(run_id, name, value, ret);
 }
 
-int queue_each(struct store_reader reader, struct str workflow, uint64_t after, size_t limit,
-               int (*each)(void *ctx, const struct queue_entry *entry), void *ctx)
+/* Forward from `from`, or backward from before it. */
+static int walk_entries(struct store_reader reader, struct str workflow, uint64_t from,
+                        bool is_backward, size_t limit,
+                        int (*each)(void *ctx, const struct queue_entry *entry), void *ctx)
 {
-    unsigned char from[KEY_NAMED], prefix[4];
+    unsigned char start[KEY_NAMED], prefix[4];
     uint32_t number = 0;
     struct str name, key, value;
     struct table_walk walk = {0};
@@ -117,11 +119,9 @@ int queue_each(struct store_reader reader, struct str workflow, uint64_t after, 
         rc = name_text(reader, number, &name);
     if (rc)
         return rc == RN_ENOTFOUND ? 0 : rc;
-    if (after == UINT64_MAX)
-        return 0;
     put_u32(prefix, number);
     rc = table_walk_init(&walk, reader, TABLE_QUEUE, str_n(prefix, 4),
-                         key_named(from, number, after ? after + 1 : 0), false);
+                         key_named(start, number, from), is_backward);
     for (size_t i = 0; !rc && i < limit; i++) {
         struct queue_entry entry;
         rc = table_walk_next(&walk, &key, &value);
@@ -139,6 +139,21 @@ int queue_each(struct store_reader reader, struct str workflow, uint64_t after, 
     }
     table_walk_release(&walk);
     return rc == RN_ENOTFOUND ? 0 : rc;
+}
+
+int queue_each(struct store_reader reader, struct str workflow, uint64_t after, size_t limit,
+               int (*each)(void *ctx, const struct queue_entry *entry), void *ctx)
+{
+    if (after == UINT64_MAX)
+        return 0;
+    return walk_entries(reader, workflow, after ? after + 1 : 0, false, limit, each, ctx);
+}
+
+int queue_each_newest(struct store_reader reader, struct str workflow, uint64_t before,
+                      size_t limit, int (*each)(void *ctx, const struct queue_entry *entry),
+                      void *ctx)
+{
+    return walk_entries(reader, workflow, before ? before : UINT64_MAX, true, limit, each, ctx);
 }
 
 uint64_t queue_count(struct store_reader reader, struct str workflow)

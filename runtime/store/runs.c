@@ -166,7 +166,8 @@ int run_put(struct store_tx *tx, const struct run_record *record, struct err *er
         tx->meta.history_bytes -= run_footprint(value.len);
     }
     rc = write_record(tx, record, err);
-    return rc ? rc : change_phase(tx, record, is_new, before, err);
+    rc = rc ? rc : change_phase(tx, record, is_new, before, err);
+    return rc ? rc : change_note_run(tx, record->id, 0, 0, err);
 }
 
 int run_get(struct store_reader reader, uint64_t id, struct run_record *ret)
@@ -355,7 +356,8 @@ int step_put_intent(struct store_tx *tx, const struct step_record *record, struc
 
 int step_put_result(struct store_tx *tx, const struct step_record *record, struct err *err)
 {
-    return step_put(tx, record, STEP_RESULT, err);
+    int rc = step_put(tx, record, STEP_RESULT, err);
+    return rc ? rc : change_note_run(tx, record->run_id, record->position, record->attempt, err);
 }
 
 int step_each(struct store_reader reader, uint64_t run_id,
@@ -395,4 +397,19 @@ int step_each(struct store_reader reader, uint64_t run_id,
     if (rc != RN_ENOTFOUND)
         return rc;
     return has_record ? each(ctx, &record) : 0;
+}
+
+int step_get(struct store_reader reader, uint64_t run_id, uint32_t position, uint32_t attempt,
+             struct step_record *ret)
+{
+    unsigned char key[KEY_STEP];
+    struct step_record record = {.run_id = run_id, .position = position, .attempt = attempt};
+    int intent =
+        table_get(reader, TABLE_STEPS, step_key(key, &record, STEP_INTENT), &record.intent);
+    int result =
+        table_get(reader, TABLE_STEPS, step_key(key, &record, STEP_RESULT), &record.result);
+    if (intent && result)
+        return intent;
+    *ret = record;
+    return 0;
 }

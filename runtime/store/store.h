@@ -73,6 +73,9 @@ int store_run(struct store *store, int (*apply)(struct store_tx *, void *, struc
 int store_view_begin(struct store *store, struct store_view **ret, struct err *err) MUST_USE;
 void store_view_end(struct store_view *view); /* NULL is fine */
 
+#define STORE_COMMIT_BUCKETS 10
+extern const uint64_t store_commit_bounds_us[STORE_COMMIT_BUCKETS - 1];
+
 struct store_stats {
     uint64_t used_bytes, quota_bytes, file_bytes;
     uint64_t events, runs, queued, live;
@@ -81,8 +84,14 @@ struct store_stats {
     uint32_t pending;             /* operations that wait now */
     bool is_full;                 /* new work is being refused */
     bool has_failed;              /* an I/O error: nothing is written any more */
+    /* commits by how long they took: up to store_commit_bounds_us[i]; the last: longer */
+    uint64_t commit_buckets[STORE_COMMIT_BUCKETS];
 };
 void store_get_stats(struct store *store, struct store_stats *ret);
+
+/* Calls fn after each commit that changed something, on the writer thread: it must not block. To be
+ * set before the first operation is submitted. */
+void store_watch(struct store *store, void (*fn)(void *ctx), void *ctx);
 
 /* In what follows: views returned by reads point into the map and are valid until the view ends (in
  * a tx: until its next write). Functions that take a `reader` get either: STORE_VIEW(view) or
@@ -130,6 +139,9 @@ int event_get(struct store_reader reader, uint64_t id, struct event_record *ret)
  * matches or when `each` returns non-zero. */
 int event_each(struct store_reader reader, struct str emitter, uint64_t before, size_t limit,
                int (*each)(void *ctx, const struct event_record *record), void *ctx);
+/* Oldest first, behind `after`. */
+int event_each_after(struct store_reader reader, uint64_t after, size_t limit,
+                     int (*each)(void *ctx, const struct event_record *record), void *ctx);
 /* RN_EEXISTS while a queued or live run needs it. */
 int event_delete(struct store_tx *tx, uint64_t id, struct err *err) MUST_USE;
 
@@ -167,6 +179,10 @@ int queue_get(struct store_reader reader, struct str workflow, uint64_t run_id,
 /* Oldest first, behind `after` (0: from the start). */
 int queue_each(struct store_reader reader, struct str workflow, uint64_t after, size_t limit,
                int (*each)(void *ctx, const struct queue_entry *entry), void *ctx);
+/* Newest first, from before `before` (0: the newest). */
+int queue_each_newest(struct store_reader reader, struct str workflow, uint64_t before,
+                      size_t limit, int (*each)(void *ctx, const struct queue_entry *entry),
+                      void *ctx);
 uint64_t queue_count(struct store_reader reader, struct str workflow); /* empty: of all workflows */
 /* Every workflow that has entries. */
 int queue_workflows(struct store_reader reader, int (*each)(void *ctx, struct str workflow),
@@ -218,6 +234,34 @@ int step_put_result(struct store_tx *tx, const struct step_record *record,
 /* All attempts of a run, by position and attempt. */
 int step_each(struct store_reader reader, uint64_t run_id,
               int (*each)(void *ctx, const struct step_record *record), void *ctx);
+
+/* One attempt; RN_ENOTFOUND without an intent and a result. */
+int step_get(struct store_reader reader, uint64_t run_id, uint32_t position, uint32_t attempt,
+             struct step_record *ret) MUST_USE;
+
+/* ---- changes.c: what has changed, in the order of the commits; the newest LIMIT_CHANGES. Events
+ * and queue entries are not among them: their ids say what is new. */
+enum change_kind { CHANGE_RUN = 1, CHANGE_LOG };
+
+struct change {
+    uint64_t sequence;
+    enum change_kind kind;
+    uint64_t run_id;            /* CHANGE_RUN */
+    uint32_t position, attempt; /* the step whose result is new; attempt 0: none */
+    struct str key;             /* CHANGE_LOG: what change_note_log() was given */
+};
+/* run_put() and step_put_result() note their changes themselves. */
+int change_note_log(struct store_tx *tx, struct str key, struct err *err) MUST_USE;
+/* Oldest first, behind `after`. */
+int change_each(struct store_reader reader, uint64_t after, size_t limit,
+                int (*each)(void *ctx, const struct change *change), void *ctx);
+
+/* How far the store has come. */
+struct store_marks {
+    uint64_t change, first_change; /* the newest; the oldest that is still there (0: none) */
+    uint64_t event, run;           /* the newest ids given out */
+};
+int store_get_marks(struct store_reader reader, struct store_marks *ret) MUST_USE;
 
 /* ---- history.c: pruning runs by itself; this asks for it now (tests, `runnel doctor`). Returns
  * when nothing more is to be pruned. */

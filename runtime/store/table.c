@@ -1,7 +1,7 @@
 /* Records by key: the only place where LMDB's put, get and delete are called, so that bytes are
  * counted in one place and a failure in the middle of a transaction is never overlooked. Values are
  * written in place (MDB_RESERVE): no copy is made. Invariant: meta.used_bytes of a transaction is
- * the sum of table_footprint() over all records but those of meta. */
+ * the sum of table_footprint() over all records but those of meta and of changes, which are bounded. */
 #include "store/private.h"
 
 #define PAGE 4096u
@@ -56,6 +56,11 @@ int table_get(struct store_reader reader, enum table table, struct str key, stru
     return 0;
 }
 
+static bool is_counted(enum table table)
+{
+    return table != TABLE_META && table != TABLE_CHANGES;
+}
+
 int table_reserve(struct store_tx *tx, enum table table, struct str key, size_t size,
                   enum put_mode mode, unsigned char **ret, struct err *err)
 {
@@ -81,7 +86,7 @@ int table_reserve(struct store_tx *tx, enum table table, struct str key, size_t 
         return table_failed(tx, rc, err, "writing");
     uint64_t after = table_footprint(key.len, size);
     tx->written_bytes += after;
-    if (table != TABLE_META)
+    if (is_counted(table))
         tx->meta.used_bytes += after - before;
     *ret = v.mv_data;
     return 0;
@@ -117,7 +122,7 @@ int table_delete(struct store_tx *tx, enum table table, struct str key, struct e
     rc = mdb_del(tx->txn, dbi, &k, NULL);
     if (rc)
         return table_failed(tx, rc, err, "removing");
-    if (table != TABLE_META)
+    if (is_counted(table))
         tx->meta.used_bytes -= before;
     return 0;
 }

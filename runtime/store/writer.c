@@ -229,6 +229,19 @@ static void tx_undo(struct store_tx *tx)
     forget_memory(tx->store);
 }
 
+const uint64_t store_commit_bounds_us[STORE_COMMIT_BUCKETS - 1] = {100,  250,   500,   1000,  2500,
+                                                                   5000, 10000, 50000, 250000};
+
+static void count_commit(struct store *store, uint64_t us)
+{
+    int bucket = 0;
+    while (bucket < STORE_COMMIT_BUCKETS - 1 && us > store_commit_bounds_us[bucket])
+        bucket++;
+    atomic_fetch_add(&store->commit_buckets[bucket], 1);
+    atomic_fetch_add(&store->commit_us, us);
+    atomic_fetch_add(&store->commits, 1);
+}
+
 static int tx_commit(struct store_tx *tx, struct err *err)
 {
     struct store *store = tx->store;
@@ -245,12 +258,13 @@ static int tx_commit(struct store_tx *tx, struct err *err)
         forget_memory(store);
         return store_error(rc, err, "committing");
     }
-    atomic_fetch_add(&store->commit_us, (unsigned long long)(clock_mono_us() - began_us));
-    atomic_fetch_add(&store->commits, 1);
+    count_commit(store, (uint64_t)(clock_mono_us() - began_us));
     fault_point("store.committed");
     pthread_mutex_lock(&store->stats_lock);
     store->committed = tx->meta;
     pthread_mutex_unlock(&store->stats_lock);
+    if (store->watch)
+        store->watch(store->watch_ctx);
     return 0;
 }
 
