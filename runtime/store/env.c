@@ -519,10 +519,10 @@ void store_view_end(struct store_view *view)
 
 /* ---- numbers */
 
-void store_watch(struct store *store, void (*fn)(void *ctx), void *ctx)
+void store_watch(struct store *store, store_watch_fn fn, void *ctx)
 {
     store->watch_ctx = ctx;
-    store->watch = fn;
+    atomic_store_explicit(&store->watch, fn, memory_order_release);
 }
 
 static void read_stats_of_view(struct store *store)

@@ -120,7 +120,7 @@ struct store {
     bool is_full;
     atomic_ullong commits, operations, commit_us;
     atomic_ullong commit_buckets[STORE_COMMIT_BUCKETS];
-    void (*watch)(void *ctx); /* see store_watch(); set before anything is submitted */
+    _Atomic(store_watch_fn) watch; /* see store_watch() */
     void *watch_ctx;
 };
 

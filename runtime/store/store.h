@@ -89,9 +89,10 @@ struct store_stats {
 };
 void store_get_stats(struct store *store, struct store_stats *ret);
 
-/* Calls fn after each commit that changed something, on the writer thread: it must not block. To be
- * set before the first operation is submitted. */
-void store_watch(struct store *store, void (*fn)(void *ctx), void *ctx);
+/* Calls fn after each commit that changed something, on the writer thread: it must not block. Once,
+ * for good; what was committed before may go untold. */
+typedef void (*store_watch_fn)(void *ctx);
+void store_watch(struct store *store, store_watch_fn fn, void *ctx);
 
 /* In what follows: views returned by reads point into the map and are valid until the view ends (in
  * a tx: until its next write). Functions that take a `reader` get either: STORE_VIEW(view) or

@@ -263,8 +263,9 @@ static int tx_commit(struct store_tx *tx, struct err *err)
     pthread_mutex_lock(&store->stats_lock);
     store->committed = tx->meta;
     pthread_mutex_unlock(&store->stats_lock);
-    if (store->watch)
-        store->watch(store->watch_ctx);
+    store_watch_fn watch = atomic_load_explicit(&store->watch, memory_order_acquire);
+    if (watch)
+        watch(store->watch_ctx);
     return 0;
 }
 
