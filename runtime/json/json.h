@@ -31,6 +31,9 @@ int json_element_span(struct str text, size_t index, size_t *ret_offset, size_t 
 
 void json_free(struct json *value); /* NULL is fine */
 struct json *json_copy(const struct json *value);
+/* A value that shows the members or elements of `value` without copying them: `value` must outlive
+ * it and stay as it is, and what is seen through it is read only. What is no container is copied. */
+struct json *json_borrow(const struct json *value);
 bool json_equal(const struct json *a,
                 const struct json *b); /* members in any order; numbers by value */
 

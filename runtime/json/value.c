@@ -103,6 +103,17 @@ static cJSON *copy_node(const cJSON *node, bool named)
     return copy;
 }
 
+struct json *json_borrow(const struct json *value)
+{
+    const cJSON *node = node_of(value);
+    if (!json_is(value, JSON_ARRAY) && !json_is(value, JSON_OBJECT))
+        return json_copy(value);
+    cJSON *view = node_new(node_type(node), NODE_NONE, NODE_NONE);
+    view->type |= cJSON_IsReference; /* cJSON_Delete leaves the children alone */
+    view->child = node->child;
+    return json_of(view);
+}
+
 struct json *json_copy(const struct json *value)
 {
     return value ? json_of(copy_node(node_of(value), false)) : NULL;
