@@ -211,8 +211,6 @@ int live_remove(struct store_tx *tx, uint64_t event_id, uint64_t run_id, struct 
 int event_is_needed(struct store_tx *tx, uint64_t event_id, bool *ret, struct err *err) MUST_USE;
 
 /* runs.c */
-/* Removes an ended run with its steps. */
-int run_delete(struct store_tx *tx, uint64_t id, struct err *err) MUST_USE;
 /* The event and phase in a run's record. */
 int run_peek(struct str value, uint64_t *ret_event, enum run_phase *ret_phase) MUST_USE;
 

@@ -207,6 +207,8 @@ struct run_record {
 int run_put(struct store_tx *tx, const struct run_record *record, struct err *err) MUST_USE;
 /* RN_ENOTFOUND */
 int run_get(struct store_reader reader, uint64_t id, struct run_record *ret) MUST_USE;
+/* Removes an ended run with its steps. RN_ENOTFOUND; RN_EEXISTS: it has not ended. */
+int run_delete(struct store_tx *tx, uint64_t id, struct err *err) MUST_USE;
 /* A run id for a run that does not come from the queue. */
 uint64_t run_new_id(struct store_tx *tx);
 /* Frees the event of a queue entry that will never be a run. */
