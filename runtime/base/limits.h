@@ -70,6 +70,9 @@
 #define LIMIT_STEP_MS 30000 /* settings.timeout, and `timeout` of a step */
 #define LIMIT_STEP_MS_MAX 3600000
 #define LIMIT_ATTEMPTS_MAX 100
+#define LIMIT_DELAY_MS (366ll * 86400000) /* a delay, a suspend's timeout, a pause */
+#define LIMIT_ITEMS 100000                /* of a for_each */
+#define LIMIT_CALL_DEPTH 20               /* workflows that call workflows */
 
 /* store */
 #define LIMIT_STORE_BYTES GIB(4)               /* limits.store */

@@ -27,8 +27,10 @@ struct load {
     /* a text kept earlier: what is gone meanwhile (components, accounts) is no problem */
     bool is_kept;
     struct map broken_sources; /* "sources/<name>" of files with mistakes, to any value */
-    struct json *dotenv;       /* what .env says: an object of strings */
-    struct map env_names;      /* process.env names that files use, to any value */
+    char **workflow_ids;       /* the files of workflows/, borrowed; NULL in a kept text */
+    size_t workflow_id_count;
+    struct json *dotenv;  /* what .env says: an object of strings */
+    struct map env_names; /* process.env names that files use, to any value */
 };
 
 /* A file being read. */
@@ -115,12 +117,21 @@ void accounts_read(struct file *file, const struct json *accounts);
 /* ------------------------------------------------------- what a component is used with */
 
 /* The namespaces of a workflow, and what a step may know of each. */
-enum name_state { NAME_READY, NAME_SELF, NAME_LATER, NAME_DISABLED };
+enum name_state {
+    NAME_READY,
+    NAME_SELF,
+    NAME_LATER,
+    NAME_DISABLED,
+    NAME_INSIDE, /* in a block that has ended: only the block's exports are seen */
+    NAME_BESIDE, /* in another branch of the same block */
+    NAME_LOOP    /* the for_each around: item and index */
+};
 
 struct names {
     struct known_name {
         const char *name; /* borrowed */
         enum name_state state;
+        const char *block; /* NAME_INSIDE, NAME_BESIDE: the block's name, borrowed */
     } * list;
     size_t count;
 };
@@ -156,6 +167,38 @@ struct workflow *workflow_read(struct load *load, const char *id, const char *na
                                struct str text);
 void workflow_read_triggers(struct file *file, const struct json *root, struct workflow *workflow);
 void workflow_read_steps(struct file *file, const struct json *root, struct workflow *workflow);
+/* Reports a text that is no workflow's id, with the nearest. */
+void workflow_check_id(const struct file *file, const struct json *value);
+/* settings: and env: (workflow_settings.c) */
+void workflow_read_settings(struct file *file, const struct json *root, struct workflow *workflow);
 void project_add_source(struct project *project, struct source *source);
+
+/* ------------------------------------------------------------- steps (steps.c and others) */
+
+/* The reading of one workflow's steps. */
+struct steps_reader {
+    struct file *file;
+    struct workflow *workflow;
+    struct names names; /* of all triggers and steps of the file */
+    int depth;          /* of blocks */
+};
+
+/* Reads a list of steps, those in blocks too. `block` is the namespace of the block around it
+ * ("" at the top): when the list has ended its names are NAME_INSIDE. */
+void steps_read(struct steps_reader *reader, const struct json *list, const char *block,
+                struct step_list *ret);
+void steps_release(struct step_list *steps);
+struct known_name *names_find(struct names *names, const char *name);
+/* Keys that every step has; further keys follow, and NULL. */
+void step_check_keys(const struct file *file, const struct json *item, const char *const *own,
+                     const char *where);
+/* The value compiled, with its {{ … }} checked; NULL after a problem. Takes `value` (the values in
+ * it are copies; `at` is where problems are reported). */
+struct expr_template *template_read(struct steps_reader *reader, const struct json *at,
+                                    struct json *value);
+/* True if the item is a block; it has been read then (blocks.c). */
+bool block_read(struct steps_reader *reader, const struct json *item, struct step *step);
+/* The same for workflow, delay, suspend, respond and end (flow_steps.c). */
+bool flow_step_read(struct steps_reader *reader, const struct json *item, struct step *step);
 
 #endif

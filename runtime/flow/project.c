@@ -173,6 +173,8 @@ static void load_workflows(struct load *load)
     char *dir = xasprintf("%s/workflows", project->dir), **names = NULL;
     size_t count = files_list(load, dir, "workflows", &names);
     project->workflows = xcalloc(count + 1, sizeof(struct workflow *));
+    load->workflow_ids = names;
+    load->workflow_id_count = count;
     for (size_t i = 0; i < count; i++) {
         size_t size = 0;
         char *text = read_text(load, "workflows", names[i], &size);
@@ -184,6 +186,8 @@ static void load_workflows(struct load *load)
         free(shown_name);
         free(text);
     }
+    load->workflow_ids = NULL;
+    load->workflow_id_count = 0;
     names_free(names, count);
     free(dir);
 }
@@ -266,7 +270,7 @@ struct workflow *workflow_parse_with(const char *id, struct str text, const stru
                         .is_kept = true,
                         .broken_sources = MAP_INIT,
                         .env_names = MAP_INIT,
-                        .dotenv = json_new_object()};
+                        .dotenv = project->env ? json_copy(project->env) : json_new_object()};
     char *name = xasprintf("workflows/%s.yaml", id);
     struct workflow *workflow = workflow_read(&load, id, name, text);
     free(name);

@@ -96,13 +96,76 @@ struct retry_policy {
     enum on_unknown on_unknown;
 };
 
+struct step;
+
+struct step_list {
+    struct step *list;
+    size_t count;
+};
+
+/* What a step is. Those from STEP_IF to STEP_FOR_EACH are blocks: they hold lists of steps. */
+enum step_kind {
+    STEP_ACTION,   /* a component's action */
+    STEP_IF,       /* the first branch whose `when` is true */
+    STEP_SWITCH,   /* the first branch whose `is` holds the value */
+    STEP_PARALLEL, /* every branch whose `when` is true, at once */
+    STEP_FOR_EACH, /* its one branch once for each item of a list */
+    STEP_WORKFLOW, /* another workflow, with an event of its own */
+    STEP_DELAY,
+    STEP_SUSPEND,
+    STEP_RESPOND, /* answers the HTTP request that started the run */
+    STEP_END      /* ends the run */
+};
+
+struct branch {
+    char *name;                 /* of parallel: the user's; of if and switch: "1", "2", "else" */
+    struct expr_template *when; /* {"when": …} or {"is": […]}; NULL: always */
+    struct step_list steps;
+};
+
+/* What becomes of the run when a step has failed for good. */
+enum on_error {
+    ON_ERROR_FAIL,
+    ON_ERROR_CONTINUE, /* goes on with the next step; the error is the step's export `$error` */
+    ON_ERROR_STEPS     /* runs error_steps first, then goes on */
+};
+
+/* What becomes of a block when one of its branches or items has failed. */
+enum on_part_error {
+    ON_PART_WAIT,    /* the others still run; then the block fails */
+    ON_PART_CANCEL,  /* the others are cancelled and nothing new begins; then the block fails */
+    ON_PART_CONTINUE /* the others run; the block succeeds, with the error among its results */
+};
+
 struct step {
     char *namespace_;
     char *notes;
     bool disabled;
-    struct use use;
+    enum step_kind kind;
+    struct use use; /* STEP_ACTION */
     int64_t timeout_ms;
     struct retry_policy retry;
+    enum on_error on_error;
+    struct step_list error_steps;
+    /* What is resolved when the step begins, an object; NULL for actions and `if`: switch {value};
+     * for_each {items}; workflow {event}; delay {delay}; suspend {timeout}; respond {status,
+     * headers, body}; end {reason}. */
+    struct expr_template *config;
+    struct branch *branches;
+    size_t branch_count;
+    enum on_part_error on_part_error; /* parallel, for_each */
+    int concurrency;                  /* for_each: items at once; 1: in order */
+    char *workflow;                   /* STEP_WORKFLOW: the other's id */
+    /* workflow: wait for its end; respond: at once; suspend: go on after the timeout; end: as
+     * failed */
+    bool flag;
+};
+
+/* settings.throttle: how many runs begin in a time. */
+struct throttle {
+    int64_t limit;       /* runs per interval; 0: none begins (the queue is paused) */
+    int64_t interval_ms; /* 0: no throttle */
+    bool is_spaced;      /* evenly apart; otherwise fixed windows from the first event in them */
 };
 
 struct workflow {
@@ -114,10 +177,20 @@ struct workflow {
     bool inactive;
     int64_t timeout_ms; /* settings.timeout: of each step */
     int workers;        /* settings.concurrency.workers; 0: unlimited */
+    int workers_total;  /* settings.concurrency.total, beside a key; 0: unlimited */
+    /* settings.concurrency.key, {"key": …}: `workers` counts per value of it; NULL: for all */
+    struct expr_template *key;
+    struct throttle throttle;
+    uint64_t queue_size; /* settings.queue.size: entries; 0: as many as the store takes */
+    int64_t *auto_retry; /* pauses before each try, ms; NULL: off */
+    size_t auto_retry_count;
+    char *error_workflow;  /* settings.on_error: the workflow that is fed with $errors; NULL */
+    bool keeps_no_history; /* settings.data_retention: false */
+    struct json *env;      /* object of strings: `env:` of the file; over the project's. NULL */
     struct trigger *triggers;
     size_t trigger_count;
-    struct step *steps;
-    size_t step_count;
+    struct step_list steps;
+    size_t step_count; /* all of them, those in blocks too */
 };
 
 /* Finds an account that is not in runnel.yaml (those sealed in the store): its app's slug, or NULL.

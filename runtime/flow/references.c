@@ -91,6 +91,21 @@ static void check_trigger_path(struct check *check, struct str rest, size_t offs
         STR_ARG(first), STR_ARG(rest));
 }
 
+static void check_loop_path(struct check *check, const char *name, struct str rest, size_t offset)
+{
+    struct str first = rest;
+    for (size_t i = 0; i < rest.len; i++) {
+        if (strchr(".[?", rest.ptr[i])) {
+            first.len = i;
+            break;
+        }
+    }
+    if (first.len && !str_eq_c(first, "item") && !str_eq_c(first, "index"))
+        say(check, offset, true,
+            "inside the loop, steps.%s has \"item\" and \"index\", no \"" STR_FMT "\"", name,
+            STR_ARG(first));
+}
+
 static void on_reference(void *ctx, struct str step, struct str rest,
                          const struct expr_where *where)
 {
@@ -119,6 +134,17 @@ static void on_reference(void *ctx, struct str step, struct str rest,
             say(check, offset, false,
                 "steps.%s has not run here: the step \"%s\" comes later in the file", name->name,
                 name->name);
+        else if (name->state == NAME_INSIDE)
+            say(check, offset, false,
+                "steps.%s is inside the block \"%s\" and not seen behind it: use "
+                "steps.%s.$return_value",
+                name->name, name->block, name->block);
+        else if (name->state == NAME_BESIDE)
+            say(check, offset, false,
+                "steps.%s is in another branch of \"%s\": one branch does not see another",
+                name->name, name->block);
+        else if (name->state == NAME_LOOP)
+            check_loop_path(check, name->name, rest, offset);
         else if (name->state == NAME_DISABLED)
             say(check, offset, false, "steps.%s has no result: the step \"%s\" is disabled",
                 name->name, name->name);

@@ -1,16 +1,24 @@
-/* The steps of a workflow, in their order. */
+/* The steps of a workflow: lists in lists. What every step has is read here; blocks.c and
+ * flow_steps.c read what only some have. */
 #include "flow/load.h"
 
 enum { RETRY_MS_MAX = 24 * 3600 * 1000 };
 
-static const char *const control_flow[] = {"if",   "else",    "switch", "parallel", "branch",
-                                           "loop", "foreach", "while",  "delay"};
+/* ---- names */
 
-static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow,
-                           struct step *step)
+struct known_name *names_find(struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->list[i].name, name) == 0)
+            return &names->list[i];
+    return NULL;
+}
+
+static void read_namespace(struct steps_reader *reader, const struct json *item, struct step *step)
 {
     static const char *const reserved[] = {"trigger",     "steps",     "process",
                                            "constructor", "prototype", "__proto__"};
+    struct file *file = reader->file;
     const struct json *value = json_get(item, "namespace");
     const char *name = field_text(file, item, "namespace");
     if (!name) {
@@ -29,12 +37,12 @@ static void read_namespace(struct file *file, const struct json *item, struct wo
     for (size_t i = 0; i < COUNT_OF(reserved); i++)
         if (strcmp(name, reserved[i]) == 0)
             at_value(file, value, "\"%s\" is a reserved name: choose another", name);
-    for (size_t i = 0; i < workflow->step_count; i++)
-        if (workflow->steps[i].namespace_ && strcmp(workflow->steps[i].namespace_, name) == 0)
-            at_value(file, value, "another step has the namespace \"%s\" already", name);
-    for (size_t i = 0; i < workflow->trigger_count; i++)
-        if (strcmp(workflow->triggers[i].namespace_, name) == 0)
-            at_value(file, value, "a trigger has the namespace \"%s\" already", name);
+    const struct known_name *first = names_find(&reader->names, name);
+    if (!first || first->state == NAME_LATER)
+        return;
+    bool is_trigger = (size_t)(first - reader->names.list) <= reader->workflow->trigger_count;
+    at_value(file, value, "%s has the namespace \"%s\" already",
+             is_trigger ? "a trigger" : "another step", name);
 }
 
 /* One of two words; the index, or 0 after a problem. */
@@ -80,33 +88,87 @@ static void read_retry(struct file *file, const struct json *item, struct retry_
     }
 }
 
-/* True if the step is something that this version does not have, which has been said. */
-static bool is_of_another_version(struct file *file, const struct json *item)
+void step_check_keys(const struct file *file, const struct json *item, const char *const *own,
+                     const char *where)
 {
-    for (size_t i = 0; i < COUNT_OF(control_flow); i++) {
-        const struct json *member = json_get(item, control_flow[i]);
-        if (!member)
-            continue;
-        at_name(file, member,
-                "\"%s\": there is no control flow in this version of runnel, steps run one after "
-                "the other",
-                control_flow[i]);
-        return true;
-    }
-    return false;
+    static const char *const common[] = {"namespace", "disabled",      "notes",
+                                         "runtime",   "_props_cursor", "on_error"};
+    const char *keys[64];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(common); i++)
+        keys[count++] = common[i];
+    for (size_t i = 0; own[i] && count + 1 < COUNT_OF(keys); i++)
+        keys[count++] = own[i];
+    keys[count] = NULL;
+    check_keys(file, item, keys, where);
 }
 
-static void read_step(struct file *file, const struct json *item, struct workflow *workflow,
-                      const struct names *names)
+struct expr_template *template_read(struct steps_reader *reader, const struct json *at,
+                                    struct json *value)
 {
-    static const char *const keys[] = {"namespace", "disabled",      "notes",         "runtime",
-                                       "uses",      "_props_cursor", "props",         "timeout",
-                                       "retry",     "on_unknown",    "dynamic_props", NULL};
-    struct step *step = &workflow->steps[workflow->step_count];
-    read_namespace(file, item, workflow, step);
-    if (is_of_another_version(file, item))
+    struct expr_template *template = NULL;
+    struct err err = ERR_INIT;
+    bool ok = true;
+    if (at)
+        ok = templates_check(reader->file, at, &reader->names);
+    if (ok && expr_compile(value, &template, NULL, &err) != 0)
+        at_value(reader->file, at, "%s", err.text);
+    json_free(value);
+    return template;
+}
+
+/* ---- one step */
+
+static void read_action(struct steps_reader *reader, const struct json *item, struct step *step)
+{
+    static const char *const keys[] = {"uses",       "props",         "timeout", "retry",
+                                       "on_unknown", "dynamic_props", NULL};
+    struct file *file = reader->file;
+    step_check_keys(file, item, keys, "a step");
+    const struct json *uses = json_get(item, "uses");
+    if (!uses || json_is(uses, JSON_NULL))
+        at_value(
+            file, item,
+            "a step needs \"uses\" (the key of an action) or one of \"if\", \"switch\", "
+            "\"parallel\", \"for_each\", \"workflow\", \"delay\", \"suspend\", \"respond\" and "
+            "\"end\"");
+    use_read(file, item, false, &reader->names, step->disabled, &step->use);
+}
+
+/* on_error: fail, continue, or a list of steps. */
+static void read_on_error(struct steps_reader *reader, const struct json *item, struct step *step)
+{
+    const struct json *value = json_get(item, "on_error");
+    if (!value || json_is(value, JSON_NULL) || str_eq_c(json_str(value), "fail"))
         return;
-    check_keys(file, item, keys, "a step");
+    char text[SHOWN_MAX];
+    if (json_is(value, JSON_ARRAY)) {
+        step->on_error = ON_ERROR_STEPS;
+        struct known_name *own =
+            step->namespace_ ? names_find(&reader->names, step->namespace_) : NULL;
+        enum name_state state = own ? own->state : NAME_READY;
+        if (own)
+            own->state = NAME_READY; /* its $error can be seen */
+        steps_read(reader, value, step->namespace_ ? step->namespace_ : "", &step->error_steps);
+        if (own)
+            own->state = state;
+    } else if (str_eq_c(json_str(value), "continue")) {
+        step->on_error = ON_ERROR_CONTINUE;
+    } else {
+        at_value(reader->file, value,
+                 "\"on_error\" is fail, continue, or a list of steps to run then, not %s",
+                 shown(value, text));
+    }
+}
+
+static void read_step(struct steps_reader *reader, const struct json *item, struct step *step)
+{
+    struct file *file = reader->file;
+    struct workflow *workflow = reader->workflow;
+    read_namespace(reader, item, step);
+    struct known_name *own = step->namespace_ ? names_find(&reader->names, step->namespace_) : NULL;
+    if (own)
+        own->state = NAME_SELF;
     step->disabled = field_bool(file, item, "disabled", false);
     const char *notes = field_text(file, item, "notes");
     step->notes = notes ? xstrdup(notes) : NULL;
@@ -115,48 +177,98 @@ static void read_step(struct file *file, const struct json *item, struct workflo
     step->timeout_ms =
         field_duration(file, item, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
     read_retry(file, item, &step->retry);
-    const struct json *uses = json_get(item, "uses");
-    if (!uses || json_is(uses, JSON_NULL))
-        at_value(file, item, "a step needs \"uses\": the key of an action");
-    use_read(file, item, false, names, step->disabled, &step->use);
+    if (!block_read(reader, item, step) && !flow_step_read(reader, item, step))
+        read_action(reader, item, step);
+    read_on_error(reader, item, step);
+    if (own) {
+        own->state = step->disabled ? NAME_DISABLED : NAME_READY;
+        own->block = NULL;
+    }
 }
 
-/* The names of all triggers and steps; those of steps are LATER until they are passed. */
-static struct names names_of(const struct json *steps, const struct workflow *workflow)
+void steps_read(struct steps_reader *reader, const struct json *list, const char *block,
+                struct step_list *ret)
 {
-    struct names names = {.count = 0};
-    names.list = xcalloc(workflow->trigger_count + json_count(steps) + 1, sizeof(*names.list));
-    names.list[names.count++] = (struct known_name){"trigger", NAME_READY};
-    for (size_t i = 0; i < workflow->trigger_count; i++)
-        names.list[names.count++] =
-            (struct known_name){workflow->triggers[i].namespace_, NAME_READY};
-    for (const struct json *item = json_first(steps); item; item = json_next(item)) {
-        const char *name = json_get_c(item, "namespace");
-        names.list[names.count++] = (struct known_name){name ? name : "", NAME_LATER};
+    ret->list = xcalloc(json_count(list) + 1, sizeof(*ret->list));
+    for (const struct json *item = json_first(list); item; item = json_next(item)) {
+        struct step *step = &ret->list[ret->count++];
+        if (reader->workflow->step_count++ >= LIMIT_STEPS) {
+            at_value(reader->file, item, "more than %d steps", LIMIT_STEPS);
+            break;
+        }
+        if (json_is(item, JSON_OBJECT))
+            read_step(reader, item, step);
+        else
+            at_value(reader->file, item, "a step is a mapping: namespace, uses, props");
+        if (!step->namespace_)
+            step->namespace_ = xstrdup("");
     }
-    return names;
+    for (size_t i = 0; *block && i < ret->count; i++) {
+        struct known_name *name = names_find(&reader->names, ret->list[i].namespace_);
+        if (name) {
+            name->state = NAME_INSIDE;
+            name->block = block;
+        }
+    }
+}
+
+static void branch_release(struct branch *branch)
+{
+    free(branch->name);
+    expr_template_free(branch->when);
+    steps_release(&branch->steps);
+}
+
+void steps_release(struct step_list *steps)
+{
+    for (size_t i = 0; i < steps->count; i++) {
+        struct step *step = &steps->list[i];
+        free(step->namespace_);
+        free(step->notes);
+        use_release(&step->use);
+        steps_release(&step->error_steps);
+        expr_template_free(step->config);
+        for (size_t b = 0; b < step->branch_count; b++)
+            branch_release(&step->branches[b]);
+        free(step->branches);
+        free(step->workflow);
+    }
+    free(steps->list);
+    *steps = (struct step_list){0};
+}
+
+/* ---- all of them */
+
+static void add_name(struct names *names, const char *name, enum name_state state)
+{
+    names->list = xrealloc(names->list, (names->count + 1) * sizeof(*names->list));
+    names->list[names->count++] = (struct known_name){name, state, NULL};
+}
+
+/* The namespaces of a list and of all lists below it: wherever a mapping with a namespace is. */
+static void add_names(struct names *names, const struct json *value, int depth)
+{
+    if (depth > LIMIT_YAML_DEPTH)
+        return;
+    if (json_is(value, JSON_OBJECT)) {
+        const char *name = json_get_c(value, "namespace");
+        if (name && !names_find(names, name))
+            add_name(names, name, NAME_LATER);
+    }
+    if (json_is(value, JSON_OBJECT) || json_is(value, JSON_ARRAY))
+        for (const struct json *item = json_first(value); item; item = json_next(item))
+            if (!json_name(item) || strcmp(json_name(item), "props") != 0)
+                add_names(names, item, depth + 1);
 }
 
 void workflow_read_steps(struct file *file, const struct json *root, struct workflow *workflow)
 {
     const struct json *list = field(file, root, "steps", JSON_ARRAY);
-    if (json_count(list) == 0)
-        return;
-    if (json_count(list) > LIMIT_STEPS) {
-        at_name(file, list, "more than %d steps", LIMIT_STEPS);
-        return;
-    }
-    struct names names = names_of(list, workflow);
-    struct known_name *own = &names.list[1 + workflow->trigger_count];
-    workflow->steps = xcalloc(json_count(list), sizeof(*workflow->steps));
-    for (const struct json *item = json_first(list); item; item = json_next(item), own++) {
-        own->state = NAME_SELF;
-        if (json_is(item, JSON_OBJECT))
-            read_step(file, item, workflow, &names);
-        else
-            at_value(file, item, "a step is a mapping: namespace, uses, props");
-        own->state = json_get_bool(item, "disabled", false) ? NAME_DISABLED : NAME_READY;
-        workflow->step_count++;
-    }
-    free(names.list);
+    struct steps_reader reader = {.file = file, .workflow = workflow};
+    add_name(&reader.names, "trigger", NAME_READY);
+    for (size_t i = 0; i < workflow->trigger_count; i++)
+        add_name(&reader.names, workflow->triggers[i].namespace_, NAME_READY);
+    add_names(&reader.names, list, 0);
+    steps_read(&reader, list, "", &workflow->steps);
+    free(reader.names.list);
 }

@@ -3,35 +3,27 @@
 
 #include "crypto/hmac.h"
 
-enum { WORKERS_MAX = 10000 };
-
-static void read_settings(struct file *file, const struct json *root, struct workflow *workflow)
+void workflow_check_id(const struct file *file, const struct json *value)
 {
-    static const char *const keys[] = {"timeout", "concurrency", "lambda_timeout",
-                                       "error_notification", NULL};
-    static const char *const concurrency_keys[] = {"workers", NULL};
-    const struct json *settings = field(file, root, "settings", JSON_OBJECT);
-    if (!settings)
-        return;
-    check_keys(file, settings, keys, "\"settings\"");
-    (void)field_bool(file, settings, "error_notification", false);
-    const struct json *seconds = json_get(settings, "lambda_timeout");
-    workflow->timeout_ms = field_count(file, settings, "lambda_timeout", 1,
-                                       LIMIT_STEP_MS_MAX / 1000, workflow->timeout_ms / 1000) *
-                           1000;
-    if (seconds && json_get(settings, "timeout"))
-        at_name(file, seconds, "\"lambda_timeout\" and \"timeout\" say the same thing: keep one");
-    workflow->timeout_ms =
-        field_duration(file, settings, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
-    const struct json *concurrency = field(file, settings, "concurrency", JSON_OBJECT);
-    check_keys(file, concurrency, concurrency_keys, "\"concurrency\"");
-    workflow->workers = (int)field_count(file, concurrency, "workers", 1, WORKERS_MAX, 0);
+    const struct load *load = file->load;
+    struct nearest nearest;
+    nearest_init(&nearest, json_str(value));
+    for (size_t i = 0; i < load->workflow_id_count; i++) {
+        if (str_eq_c(json_str(value), load->workflow_ids[i]))
+            return;
+        nearest_offer(&nearest, load->workflow_ids[i]);
+    }
+    char hint[NEAREST_TEXT_MAX], text[SHOWN_MAX];
+    if (!load->is_kept)
+        at_value(file, value, "there is no workflow %s%s", shown(value, text),
+                 nearest.best ? nearest_text(&nearest, hint)
+                              : ": name a file of the folder workflows/ without .yaml");
 }
 
 static void read_root(struct file *file, const struct json *root, struct workflow *workflow)
 {
-    static const char *const keys[] = {"schema",   "name",  "inactive", "settings",
-                                       "triggers", "steps", NULL};
+    static const char *const keys[] = {"schema", "name",     "inactive", "settings",
+                                       "env",    "triggers", "steps",    NULL};
     if (!json_is(root, JSON_OBJECT)) {
         at_value(file, root, "a workflow is a mapping with \"triggers\" and \"steps\"");
         return;
@@ -47,7 +39,7 @@ static void read_root(struct file *file, const struct json *root, struct workflo
         workflow->name = xstrdup(name);
     }
     workflow->inactive = field_bool(file, root, "inactive", false);
-    read_settings(file, root, workflow);
+    workflow_read_settings(file, root, workflow);
     workflow_read_triggers(file, root, workflow);
     workflow_read_steps(file, root, workflow);
 }
@@ -87,13 +79,12 @@ void workflow_free(struct workflow *workflow)
         free(workflow->triggers[i].channel);
         json_free(workflow->triggers[i].config);
     }
-    for (size_t i = 0; i < workflow->step_count; i++) {
-        free(workflow->steps[i].namespace_);
-        free(workflow->steps[i].notes);
-        use_release(&workflow->steps[i].use);
-    }
+    steps_release(&workflow->steps);
+    expr_template_free(workflow->key);
+    free(workflow->auto_retry);
+    free(workflow->error_workflow);
+    json_free(workflow->env);
     free(workflow->triggers);
-    free(workflow->steps);
     free(workflow->id);
     free(workflow->name);
     free(workflow->file);

@@ -93,12 +93,12 @@ static void test_design_project(void **state)
     assert_string_equal(source->use.version, "0.0.1");
     assert_int_equal(source->remember, 10000);
     assert_int_equal(workflow->step_count, 2);
-    assert_null(workflow->steps[0].use.version);
-    assert_string_equal(workflow->steps[0].use.component->version, "0.0.2");
-    assert_false(expr_is_constant(workflow->steps[0].use.template));
-    assert_int_equal(workflow->steps[0].retry.attempts, 3);
+    assert_null(workflow->steps.list[0].use.version);
+    assert_string_equal(workflow->steps.list[0].use.component->version, "0.0.2");
+    assert_false(expr_is_constant(workflow->steps.list[0].use.template));
+    assert_int_equal(workflow->steps.list[0].retry.attempts, 3);
     int64_t number = -1;
-    assert_true(json_to_i64(json_get(workflow->steps[1].use.props, "worksheetId"), &number));
+    assert_true(json_to_i64(json_get(workflow->steps.list[1].use.props, "worksheetId"), &number));
     assert_int_equal(number, 0);
     struct project *again = project_ref(project);
     project_unref(project);
