@@ -11,10 +11,47 @@ static bool split_host(struct str host, struct str *ret_key)
     return ret_key->len > 0 && !memchr(ret_key->ptr, '.', ret_key->len);
 }
 
+/* /r/<run>/<step>/<token>/resume or /cancel: what a waiting step was given. */
+static void resume(struct server *server, struct str rest, const struct http_request *request,
+                   struct http_response *response)
+{
+    struct str parts[4] = {STR_NONE, STR_NONE, STR_NONE, STR_NONE}, part = STR_NONE;
+    struct err err = ERR_INIT;
+    size_t count = 0;
+    while (count < COUNT_OF(parts) && str_cut(&rest, '/', &part))
+        parts[count++] = part;
+    struct json *data = json_new_object(), *body = NULL;
+    json_set_string(data, "method", request->method);
+    json_set_str(data, "query", request->query);
+    if (request->body.len && json_parse(request->body, &body, NULL))
+        body = json_new_string(request->body);
+    (void)json_set(data, "body", body);
+    int rc = engine_resume(server->engine, parts[0], parts[1], parts[2], parts[3], data, &err);
+    if (rc == 0) {
+        http_response_set(response, 200, "application/json",
+                          str_eq_c(parts[3], "cancel") ? STR("{\"cancelled\":true}")
+                                                       : STR("{\"resumed\":true}"));
+        return;
+    }
+    struct json *problem = json_new_object();
+    json_set_string(problem, "error", err_word(rc));
+    json_set_string(problem, "message", err.text);
+    size_t size = 0;
+    char *text = json_text(problem, &size);
+    http_response_set(response, rc == RN_ECONFLICT ? 409 : 404, "application/json",
+                      str_n(text, size));
+    free(text);
+    json_free(problem);
+}
+
 void ingest_handle(void *ctx, const struct http_request *request, struct http_response *response)
 {
     struct server *server = ctx;
     struct str path = request->path, key = STR_NONE;
+    if (str_starts(path, "/r/")) {
+        resume(server, str_n(path.ptr + 3, path.len - 3), request, response);
+        return;
+    }
     if (!split_host(request->host, &key)) {
         if (!str_starts(path, "/e/")) {
             http_response_set(

@@ -1,5 +1,6 @@
 /* What a person or the API asks the engine to do. Thread: any but the loop's. */
-#include "engine/internal.h"
+#include "crypto/hmac.h"
+#include "engine/run.h"
 
 /* ---- putting something into a queue */
 
@@ -260,6 +261,70 @@ int engine_wait_run(struct engine *engine, const char *text, int64_t wait_ms, st
     pthread_cond_destroy(&wait.cond);
     pthread_mutex_destroy(&wait.lock);
     return has_ended ? 0 : err_set(err, RN_ETIMEDOUT, "%s has not ended yet", text);
+}
+
+/* ---- resuming */
+
+struct resume {
+    struct engine *engine;
+    uint64_t run_id;
+    uint32_t position, attempt;
+    struct json *data;
+    bool can_resume;
+    struct end_wait wait;
+};
+
+static void begin_resume(void *ctx)
+{
+    struct resume *resume = ctx;
+    resume->can_resume =
+        dispatcher_resume(resume->engine->dispatcher, resume->run_id, resume->position,
+                          resume->attempt, resume->data, run_has_ended, &resume->wait);
+}
+
+/* "<position>.<attempt>" */
+static int parse_place(struct str text, struct resume *ret)
+{
+    struct str first = STR_NONE;
+    uint64_t position = 0, attempt = 0;
+    if (!str_cut(&text, '.', &first) || num_parse_u64(first, &position) ||
+        num_parse_u64(text, &attempt) || position > UINT32_MAX || attempt > UINT32_MAX)
+        return RN_EINVAL;
+    ret->position = (uint32_t)position;
+    ret->attempt = (uint32_t)attempt;
+    return 0;
+}
+
+int engine_resume(struct engine *engine, struct str run, struct str step, struct str token,
+                  struct str verb, struct json *data, struct err *err)
+{
+    struct resume resume = {
+        .engine = engine,
+        .data = data,
+        .wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER}};
+    char expected[33];
+    bool is_known = id_parse("run", run, &resume.run_id) == 0 && parse_place(step, &resume) == 0;
+    if (is_known)
+        resume_token(engine, resume.run_id, resume.position, resume.attempt, expected);
+    if (!is_known || !crypto_equal(token, str_from(expected)) ||
+        (!str_eq_c(verb, "resume") && !str_eq_c(verb, "cancel"))) {
+        json_free(data);
+        return err_set(err, RN_ENOTFOUND, "there is no such URL");
+    }
+    if (str_eq_c(verb, "cancel")) {
+        struct cancel cancel = {.dispatcher = engine->dispatcher, .id = resume.run_id};
+        json_free(data);
+        loop_call(engine->loop, cancel_run, &cancel);
+        return cancel.was_live ? 0 : err_set(err, RN_ECONFLICT, "the run has ended already");
+    }
+    loop_call(engine->loop, begin_resume, &resume);
+    pthread_mutex_lock(&resume.wait.lock);
+    while (resume.can_resume && !resume.wait.has_ended)
+        pthread_cond_wait(&resume.wait.cond, &resume.wait.lock);
+    pthread_mutex_unlock(&resume.wait.lock);
+    pthread_cond_destroy(&resume.wait.cond);
+    pthread_mutex_destroy(&resume.wait.lock);
+    return resume.can_resume ? 0 : err_set(err, RN_ECONFLICT, "the step does not wait any more");
 }
 
 /* ---- configure time */

@@ -1,22 +1,14 @@
-/* From the queues to runs: which workflow may begin how many, waking, recovery after a restart.
- * Thread: the loop's, but for dispatcher_wake.
+/* From the queues to runs: which workflow may begin how many, runs in memory and runs that wait
+ * outside it, waking. Thread: the loop's, but for dispatcher_wake.
  *
  * A queue stays on disk; only what may begin is read. `cursor` is the last entry taken: entries
  * behind it are new, entries before it are being taken out by the first commit of their run. Run
- * ids grow, so that the queue's order is the order of arrival.
+ * ids grow, so that the queue's order is the order of arrival. A workflow with a concurrency key has
+ * a lane per value of it: its entries are read ahead (lanes.c) and each lane keeps the order.
  */
-#include "engine/run.h"
+#include "engine/dispatch.h"
 
 enum { BATCH = 64 }; /* entries read from a queue at once */
-
-/* A workflow's place here; it stays when its file goes, as long as runs of it are live. */
-struct slot {
-    char *id;
-    const struct workflow *workflow; /* NULL: gone, broken or inactive: its queue waits */
-    size_t active;
-    uint64_t cursor;
-    bool has_more; /* its queue may have entries behind the cursor */
-};
 
 struct ended_waiter {
     struct ended_waiter *next;
@@ -25,19 +17,11 @@ struct ended_waiter {
     void *ctx;
 };
 
-struct dispatcher {
-    struct engine *engine;
-    struct project *project; /* a reference: what slots point into */
-    struct map slots;        /* id → struct slot */
-    struct run *runs;        /* in memory */
-    size_t active;
-    size_t calls;
-    bool is_stopping;
-    bool was_stopped_by_limit; /* LIMIT_ACTIVE_RUNS was met: try the others when one ends */
-    struct ended_waiter *waiters;
-    pthread_mutex_t wake_lock; /* guards woken, is_posted */
-    struct map woken;          /* workflow ids */
-    bool is_posted;
+/* A run that waits outside memory. */
+struct parked {
+    struct dispatcher *d;
+    uint64_t run_id;
+    uint64_t timer; /* 0: none */
 };
 
 struct dispatcher *dispatcher_new(struct engine *engine)
@@ -51,6 +35,7 @@ struct dispatcher *dispatcher_new(struct engine *engine)
 static void slot_free(void *value)
 {
     struct slot *slot = value;
+    lanes_release(slot);
     free(slot->id);
     free(slot);
 }
@@ -62,10 +47,17 @@ void dispatcher_free(struct dispatcher *d)
     while (d->runs) {
         struct run *run = d->runs;
         d->runs = run->next;
+        strands_discard(run); /* their answers will not come any more */
         run_drop(run);
     }
+    map_release(&d->parked, free);
     map_release(&d->slots, slot_free);
     map_release(&d->woken, NULL);
+    while (d->waiters) {
+        struct ended_waiter *waiter = d->waiters;
+        d->waiters = waiter->next;
+        free(waiter);
+    }
     project_unref(d->project);
     pthread_mutex_destroy(&d->wake_lock);
     free(d);
@@ -76,6 +68,7 @@ static struct slot *slot_of(struct dispatcher *d, struct str id)
     struct slot *slot = map_get(&d->slots, id);
     if (!slot) {
         slot = xcalloc(1, sizeof(*slot));
+        slot->d = d;
         slot->id = str_dup(id);
         (void)map_put(&d->slots, id, slot);
     }
@@ -85,10 +78,42 @@ static struct slot *slot_of(struct dispatcher *d, struct str id)
 static void add_run(struct dispatcher *d, struct run *run, struct slot *slot)
 {
     run->slot = slot;
-    slot->active++;
     d->active++;
     run->next = d->runs;
+    run->self = &d->runs;
+    if (run->next)
+        run->next->self = &run->next;
     d->runs = run;
+    dispatcher_take_slot(run);
+}
+
+void dispatcher_take_slot(struct run *run)
+{
+    if (run->holds_slot || !run->slot)
+        return;
+    run->holds_slot = true;
+    run->slot->active++;
+    if (run->key)
+        lane_of(run->slot, run->key)->active++;
+}
+
+static void give_up_slot(struct run *run)
+{
+    if (!run->holds_slot)
+        return;
+    run->holds_slot = false;
+    run->slot->active--;
+    if (run->key)
+        lane_left(run->slot, run->key);
+}
+
+void dispatcher_release_slot(struct run *run)
+{
+    if (!run->holds_slot)
+        return;
+    give_up_slot(run);
+    dispatcher_wake(run->engine,
+                    run->slot->id); /* not from here: a run is in the middle of things */
 }
 
 struct engine *dispatcher_engine(struct dispatcher *d)
@@ -104,7 +129,6 @@ void dispatcher_adopt(struct dispatcher *d, struct run *run, const char *workflo
 /* ---- from the queue */
 
 struct taken {
-    struct dispatcher *d;
     struct slot *slot;
     struct store_view *view;
     struct run *list[BATCH];
@@ -112,48 +136,64 @@ struct taken {
 };
 
 /* A run for a queue entry. What is wrong with its event shows as the run's error. */
-static int take_entry(void *ctx, const struct queue_entry *entry)
+struct run *run_of_entry(struct slot *slot, struct store_view *view,
+                         const struct queue_entry *entry)
 {
-    struct taken *taken = ctx;
-    struct dispatcher *d = taken->d;
+    struct dispatcher *d = slot->d;
     struct json *detail = NULL;
     if (json_parse(entry->detail, &detail, NULL))
         detail = NULL;
     struct run *run = run_make(d, entry->run_id, entry->event_id);
-    run->engine = d->engine;
     run->project = project_ref(d->project);
-    run->workflow = taken->slot->workflow;
+    run->workflow = slot->workflow;
     run->is_queued = true;
     record_read_detail(run, detail);
     run->started_ms = clock_now_ms();
     json_free(detail);
     struct event_record event;
     struct err err = ERR_INIT;
-    int rc = event_get(STORE_VIEW(taken->view), entry->event_id, &event);
+    int rc = event_get(STORE_VIEW(view), entry->event_id, &event);
     rc = rc ? err_set(&err, rc, "the event is not in the store") : run_set_event(run, &event, &err);
-    if (rc) {
-        run->error = json_new_object();
-        json_set_string(run->error, "code", err_word(rc));
-        json_set_string(run->error, "text", err.text);
-    }
+    uint64_t from_run = 0;
+    if (rc)
+        run_finish(run, "failed", run_error(rc, err.text, NULL));
+    else if (run->replay_from && id_parse("run", str_from(run->replay_of), &from_run) == 0)
+        run->progress = progress_import(view, from_run, run->replay_from, run);
+    return run;
+}
+
+void begin_run(struct slot *slot, struct run *run)
+{
+    add_run(slot->d, run, slot);
+    if (run->end_status)
+        run_settle(run);
+    else
+        run_begin(run);
+}
+
+static int take_entry(void *ctx, const struct queue_entry *entry)
+{
+    struct taken *taken = ctx;
+    taken->list[taken->count++] = run_of_entry(taken->slot, taken->view, entry);
     taken->slot->cursor = entry->run_id;
-    taken->list[taken->count++] = run;
     return 0;
 }
 
-static size_t room(const struct dispatcher *d, const struct slot *slot)
+static size_t room(struct dispatcher *d, struct slot *slot)
 {
     size_t left = d->active < LIMIT_ACTIVE_RUNS ? LIMIT_ACTIVE_RUNS - d->active : 0;
     size_t workers = slot->workflow->workers > 0 ? (size_t)slot->workflow->workers : left;
     size_t own = workers > slot->active ? workers - slot->active : 0;
     size_t n = own < left ? own : left;
-    return n < BATCH ? n : BATCH;
+    n = n < BATCH ? n : BATCH;
+    return n ? throttle_allows(slot, n) : 0;
 }
 
-static void dispatch(struct dispatcher *d, struct slot *slot)
+static void dispatch_in_order(struct slot *slot)
 {
+    struct dispatcher *d = slot->d;
     while (slot->workflow && slot->has_more && !d->is_stopping) {
-        struct taken taken = {.d = d, .slot = slot};
+        struct taken taken = {.slot = slot};
         size_t limit = room(d, slot);
         struct err err = ERR_INIT;
         if (limit == 0) {
@@ -168,15 +208,25 @@ static void dispatch(struct dispatcher *d, struct slot *slot)
                          take_entry, &taken);
         store_view_end(taken.view);
         slot->has_more = taken.count == limit;
+        throttle_count(slot, taken.count);
+        /* All count before the first one begins, which may end at once and dispatch again. */
         for (size_t i = 0; i < taken.count; i++)
             add_run(d, taken.list[i], slot);
         for (size_t i = 0; i < taken.count; i++) {
-            if (taken.list[i]->error)
-                run_end(taken.list[i], "failed");
+            if (taken.list[i]->end_status)
+                run_settle(taken.list[i]);
             else
-                run_advance(taken.list[i]);
+                run_begin(taken.list[i]);
         }
     }
+}
+
+void dispatch(struct slot *slot)
+{
+    if (slot->workflow && slot->workflow->key)
+        lanes_dispatch(slot);
+    else
+        dispatch_in_order(slot);
 }
 
 static void dispatch_all(struct dispatcher *d)
@@ -184,7 +234,7 @@ static void dispatch_all(struct dispatcher *d)
     d->was_stopped_by_limit = false;
     size_t at = 0;
     for (const struct map_entry *e; (e = map_next(&d->slots, &at));)
-        dispatch(d, e->value);
+        dispatch(e->value);
 }
 
 static void take_woken(void *ctx)
@@ -199,7 +249,7 @@ static void take_woken(void *ctx)
     for (const struct map_entry *e; (e = map_next(&woken, &at));) {
         struct slot *slot = slot_of(d, str_n(e->key, e->key_len));
         slot->has_more = true;
-        dispatch(d, slot);
+        dispatch(slot);
     }
     map_release(&woken, NULL);
 }
@@ -221,9 +271,91 @@ void dispatcher_wake(struct engine *engine, const char *workflow)
 void dispatcher_begin_only(struct dispatcher *d, const char *workflow, uint64_t run_id)
 {
     struct slot *slot = slot_of(d, str_from(workflow));
-    slot->cursor = run_id - 1;
-    slot->has_more = true;
-    dispatch(d, slot);
+    struct store_view *view = NULL;
+    struct queue_entry entry;
+    if (!slot->workflow || store_view_begin(d->engine->store, &view, NULL))
+        return;
+    struct run *run = NULL;
+    if (queue_get(STORE_VIEW(view), str_from(workflow), run_id, &entry) == 0)
+        run = run_of_entry(slot, view, &entry);
+    store_view_end(view);
+    if (run)
+        begin_run(slot, run);
+}
+
+/* ---- outside memory */
+
+static struct str park_key(const uint64_t *run_id)
+{
+    return str_n((const char *)run_id, sizeof(*run_id));
+}
+
+static void wake_parked(void *ctx)
+{
+    struct parked *parked = ctx;
+    struct dispatcher *d = parked->d;
+    uint64_t run_id = parked->run_id;
+    (void)map_remove(&d->parked, park_key(&run_id));
+    free(parked);
+    if (!d->is_stopping)
+        run_load(d, run_id, false);
+}
+
+void dispatcher_park(struct dispatcher *d, uint64_t run_id, int64_t wake_ms)
+{
+    struct parked *parked = xcalloc(1, sizeof(*parked));
+    parked->d = d;
+    parked->run_id = run_id;
+    if (wake_ms)
+        parked->timer = loop_timer(d->engine->loop, wake_ms, wake_parked, parked);
+    free(map_put(&d->parked, park_key(&run_id), parked));
+}
+
+static struct run *find_run(struct dispatcher *d, uint64_t id)
+{
+    struct run *run = d->runs;
+    while (run && run->id != id)
+        run = run->next;
+    return run;
+}
+
+/* The run, loaded if it is parked; NULL: it is neither. */
+static struct run *bring_back(struct dispatcher *d, uint64_t run_id, bool is_cancelled)
+{
+    struct parked *parked = map_remove(&d->parked, park_key(&run_id));
+    if (parked) {
+        if (parked->timer)
+            (void)loop_cancel(d->engine->loop, parked->timer);
+        free(parked);
+        run_load(d, run_id, is_cancelled);
+    }
+    return find_run(d, run_id);
+}
+
+bool dispatcher_cancel(struct dispatcher *d, uint64_t run_id)
+{
+    struct run *run = find_run(d, run_id);
+    if (!run) { /* parked: it ends as cancelled when it is loaded */
+        struct parked *parked = map_get(&d->parked, park_key(&run_id));
+        if (parked)
+            (void)bring_back(d, run_id, true);
+        return parked != NULL;
+    }
+    if (run->end_status)
+        return false;
+    run_cancel(run);
+    return true;
+}
+
+bool dispatcher_resume(struct dispatcher *d, uint64_t run_id, uint32_t position, uint32_t attempt,
+                       struct json *data, loop_fn then, void *ctx)
+{
+    struct run *run = d->is_stopping ? NULL : bring_back(d, run_id, false);
+    for (struct strand *s = run && !run->end_status ? run->strands : NULL; s; s = s->next)
+        if (s->position == position && s->attempt == attempt && s->state == STRAND_WAITING)
+            return strand_resume(s, data, then, ctx);
+    json_free(data);
+    return false;
 }
 
 /* ---- the project */
@@ -231,8 +363,11 @@ void dispatcher_begin_only(struct dispatcher *d, const char *workflow, uint64_t 
 void dispatcher_set_project(struct dispatcher *d, struct project *project)
 {
     size_t at = 0;
-    for (const struct map_entry *e; (e = map_next(&d->slots, &at));)
-        ((struct slot *)e->value)->workflow = NULL;
+    for (const struct map_entry *e; (e = map_next(&d->slots, &at));) {
+        struct slot *slot = e->value;
+        slot->workflow = NULL;
+        lanes_forget(slot); /* what was read ahead is read again, with the new key */
+    }
     for (size_t i = 0; i < project->workflow_count; i++) {
         struct slot *slot = slot_of(d, str_from(project->workflows[i]->id));
         slot->workflow = project->workflows[i]->inactive ? NULL : project->workflows[i];
@@ -261,32 +396,26 @@ static void notify(struct dispatcher *d, uint64_t run_id)
     }
 }
 
-void dispatcher_run_ended(struct dispatcher *d, struct run *run)
+void dispatcher_run_left(struct dispatcher *d, struct run *run, bool has_ended)
 {
     struct slot *slot = run->slot;
-    for (struct run **at = &d->runs; *at; at = &(*at)->next) {
-        if (*at == run) {
-            *at = run->next;
-            break;
-        }
-    }
     uint64_t id = run->id;
-    slot->active--;
+    *run->self = run->next;
+    if (run->next)
+        run->next->self = run->self;
+    char *key = run->key ? xstrdup(run->key) : NULL;
+    give_up_slot(run);
     d->active--;
     run_drop(run);
-    notify(d, id);
+    if (has_ended)
+        notify(d, id);
     if (d->was_stopped_by_limit)
         dispatch_all(d);
+    else if (key && slot->workflow && slot->workflow->key)
+        lanes_run_left(slot, key);
     else
-        dispatch(d, slot);
-}
-
-static struct run *find_run(struct dispatcher *d, uint64_t id)
-{
-    struct run *run = d->runs;
-    while (run && run->id != id)
-        run = run->next;
-    return run;
+        dispatch(slot);
+    free(key);
 }
 
 void dispatcher_when_ended(struct dispatcher *d, uint64_t run_id, loop_fn fn, void *ctx)
@@ -319,19 +448,6 @@ void dispatcher_forget_waiter(struct dispatcher *d, void *ctx)
     }
 }
 
-bool dispatcher_cancel(struct dispatcher *d, uint64_t run_id)
-{
-    struct run *run = find_run(d, run_id);
-    if (!run || run->state == RUN_ENDING)
-        return false;
-    run->is_cancelled = true;
-    if (run->state == RUN_WAITING && loop_cancel(d->engine->loop, run->timer))
-        run_end_failed(run, NULL, RN_ECANCELED, "cancelled");
-    else if (run->state == RUN_CALLING)
-        call_cancel(run->host, run->call_id);
-    return true;
-}
-
 /* ---- stopping */
 
 bool dispatcher_is_stopping(const struct dispatcher *d)
@@ -362,11 +478,9 @@ size_t dispatcher_active(struct dispatcher *d)
 void dispatcher_stop(struct dispatcher *d)
 {
     d->is_stopping = true;
-    struct run *next;
-    for (struct run *run = d->runs; run; run = next) {
+    for (struct run *run = d->runs, *next; run; run = next) {
         next = run->next;
-        if (run->state == RUN_WAITING && loop_cancel(d->engine->loop, run->timer))
-            dispatcher_run_ended(d, run); /* parked: the store has its wake-up time */
+        run_settle(run); /* what only waits leaves: the store has its time */
     }
 }
 

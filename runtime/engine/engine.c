@@ -89,6 +89,32 @@ static int open_store(struct engine *engine, const struct project *project, stru
     return rc ? rc : store_open(engine->data_dir, &options, &engine->store, err);
 }
 
+static int put_resume_key(struct store_tx *tx, void *ctx, struct err *err)
+{
+    struct engine *engine = ctx;
+    return kv_put(tx, SPACE_RUNTIME, STR("resume-key"),
+                  str_n(engine->resume_key, sizeof(engine->resume_key)), err);
+}
+
+/* The key lives as long as the store: URLs that were given out stay good over a restart. */
+static int load_resume_key(struct engine *engine, struct err *err)
+{
+    struct store_view *view = NULL;
+    struct str key;
+    int rc = store_view_begin(engine->store, &view, err);
+    if (rc)
+        return rc;
+    bool has_key = kv_get(STORE_VIEW(view), SPACE_RUNTIME, STR("resume-key"), &key) == 0 &&
+                   key.len == sizeof(engine->resume_key);
+    if (has_key)
+        memcpy(engine->resume_key, key.ptr, key.len);
+    store_view_end(view);
+    if (has_key)
+        return 0;
+    random_bytes(engine->resume_key, sizeof(engine->resume_key));
+    return store_run(engine->store, put_resume_key, engine, false, err);
+}
+
 /* The store has to be open before the workflow files are read in full, because it knows the sealed
  * accounts; and runnel.yaml says how large it may be. So runnel.yaml is read twice. */
 static int open_parts(struct engine *engine, struct problems *problems, struct err *err)
@@ -102,6 +128,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     if (!engine->data_dir)
         engine->data_dir = xstrdup(settings->data_dir);
     rc = open_store(engine, settings, err);
+    rc = rc ? rc : load_resume_key(engine, err);
     project_unref(settings);
     rc = rc ? rc : catalog_open(NULL, engine->data_dir, &engine->catalog, err);
     if (rc)

@@ -100,6 +100,11 @@ int engine_run_workflow(struct engine *engine, const char *workflow, const struc
 int engine_replay(struct engine *engine, const char *id, const char *workflow, struct json **ret,
                   struct err *err) MUST_USE;
 int engine_cancel_run(struct engine *engine, const char *id, struct err *err) MUST_USE;
+/* What a resume or cancel URL asks for (/r/<run>/<step>/<token>/<verb>); `data` (taken) is what the
+ * request brought. Waits until it is on disk. RN_ENOTFOUND: there is no such URL; RN_ECONFLICT: it
+ * does not wait any more. */
+int engine_resume(struct engine *engine, struct str run, struct str step, struct str token,
+                  struct str verb, struct json *data, struct err *err) MUST_USE;
 /* Waits until the run has ended, at most wait_ms. RN_ETIMEDOUT. */
 int engine_wait_run(struct engine *engine, const char *id, int64_t wait_ms,
                     struct err *err) MUST_USE;

@@ -32,6 +32,7 @@
 /* id → decimal: grows with each committed change of the instance's db */
 #define SPACE_DB_VERSION "db-version"
 #define SPACE_VERSIONS "workflow-version" /* sha256 → text */
+#define SPACE_RUNTIME "runtime"           /* "resume-key": 32 bytes */
 #define SPACE_ACCOUNTS "account"          /* name → sealed {app, auth} */
 #define SPACE_TOKENS "account-token"      /* name → sealed rotated refresh token */
 /* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
@@ -78,6 +79,7 @@ struct engine {
     int deploy_failures;   /* in a row; loop thread */
     atomic_int retries;    /* threads that deploy again now */
     int64_t started_ms;
+    char resume_key[32]; /* of the tokens in resume and cancel URLs; set once, at open */
 };
 
 struct project *engine_project(struct engine *engine); /* a reference */
@@ -248,6 +250,10 @@ void dispatcher_stop(struct dispatcher *dispatcher);     /* begins nothing new; 
 size_t dispatcher_calls(struct dispatcher *dispatcher);  /* steps being called now */
 size_t dispatcher_active(struct dispatcher *dispatcher); /* runs in memory */
 bool dispatcher_cancel(struct dispatcher *dispatcher, uint64_t run_id);
+/* A step that waits for it goes on; `data` (taken) is what the resume brought; `then` is called when
+ * it is on disk. False: nothing waits there (any more). */
+bool dispatcher_resume(struct dispatcher *dispatcher, uint64_t run_id, uint32_t position,
+                       uint32_t attempt, struct json *data, loop_fn then, void *ctx);
 void dispatcher_counts(struct dispatcher *dispatcher, const char *workflow, size_t *ret_running);
 /* Calls fn(ctx) once, on the loop thread, when the run ends; at once if it is not live here. */
 void dispatcher_when_ended(struct dispatcher *dispatcher, uint64_t run_id, loop_fn fn, void *ctx);

@@ -5,6 +5,15 @@
 
 enum { SECRETS_MAX = 64 };
 
+int64_t run_next_wake(const struct run *run)
+{
+    int64_t wake_ms = 0;
+    for (const struct strand *s = run->strands; s; s = s->next)
+        if (s->wait.is_on && s->wait.until_ms && (!wake_ms || s->wait.until_ms < wake_ms))
+            wake_ms = s->wait.until_ms;
+    return wake_ms;
+}
+
 char *record_detail(const struct run *run)
 {
     struct json *detail = json_new_object();
@@ -15,12 +24,14 @@ char *record_detail(const struct run *run)
     json_set_integer(detail, "started_ms", run->started_ms);
     if (run->ended_ms)
         json_set_integer(detail, "ended_ms", run->ended_ms);
-    json_set_integer(detail, "position", (int64_t)run->position);
-    json_set_integer(detail, "attempt", run->attempt);
-    json_set_integer(detail, "counted", run->counted);
-    if (run->wake_ms)
-        json_set_integer(detail, "wake_ms", run->wake_ms);
+    if (run_next_wake(run))
+        json_set_integer(detail, "wake_ms", run_next_wake(run));
     json_set_string(detail, "replay_of", run->replay_of);
+    json_set_string(detail, "replay_from", run->replay_from);
+    json_set_string(detail, "parent", run->parent);
+    if (run->depth)
+        json_set_integer(detail, "depth", run->depth);
+    json_set_string(detail, "key", run->key);
     json_set_string(detail, "exit_reason", run->exit_reason);
     if (run->error)
         (void)json_set(detail, "error", json_copy(run->error));
@@ -29,16 +40,55 @@ char *record_detail(const struct run *run)
     return text;
 }
 
+static char *copy_of(const struct json *detail, const char *name)
+{
+    const char *text = json_get_c(detail, name);
+    return text ? xstrdup(text) : NULL;
+}
+
 void record_read_detail(struct run *run, const struct json *detail)
 {
-    const char *trigger = json_get_c(detail, "trigger"),
-               *replay_of = json_get_c(detail, "replay_of");
+    const char *trigger = json_get_c(detail, "trigger");
     run->trigger = xstrdup(trigger ? trigger : "trigger");
-    run->replay_of = replay_of ? xstrdup(replay_of) : NULL;
+    run->replay_of = copy_of(detail, "replay_of");
+    run->replay_from = copy_of(detail, "replay_from");
+    run->parent = copy_of(detail, "parent");
+    run->key = copy_of(detail, "key");
+    run->depth = (int)json_get_i64(detail, "depth", 0);
     run->created_ms = json_get_i64(detail, "created_ms", id_ms(run->id));
     run->started_ms = json_get_i64(detail, "started_ms", 0);
-    run->wake_ms = json_get_i64(detail, "wake_ms", 0);
-    run->counted = (uint32_t)json_get_i64(detail, "counted", 0);
+}
+
+/* ---- waits */
+
+static const char *const wait_kinds[] = {[WAIT_RETRY] = "retry",
+                                         [WAIT_DELAY] = "delay",
+                                         [WAIT_SUSPEND] = "suspend",
+                                         [WAIT_RERUN] = "rerun",
+                                         [WAIT_RUN] = "run"};
+
+struct json *wait_json(const struct wait *wait)
+{
+    struct json *json = json_new_object();
+    json_set_string(json, "kind", wait_kinds[wait->kind]);
+    json_set_integer(json, "until_ms", wait->until_ms);
+    if (wait->goes_on)
+        json_set_boolean(json, "goes_on", true);
+    return json;
+}
+
+bool wait_read(const struct json *json, struct wait *ret)
+{
+    struct str kind = json_get_text(json, "kind");
+    for (size_t i = 0; i < COUNT_OF(wait_kinds); i++) {
+        if (!str_eq_c(kind, wait_kinds[i]))
+            continue;
+        *ret = (struct wait){.kind = (enum wait_kind)i,
+                             .until_ms = json_get_i64(json, "until_ms", 0),
+                             .goes_on = json_get_bool(json, "goes_on", false)};
+        return true;
+    }
+    return false;
 }
 
 struct json *record_context(const struct run *run, const struct event_record *event)
@@ -59,12 +109,12 @@ struct json *record_context(const struct run *run, const struct event_record *ev
     return context;
 }
 
-void run_idempotency_key(const struct run *run, char out[33])
+void strand_idempotency_key(const struct strand *strand, char out[33])
 {
-    char text[256], hex[129];
-    int n = snprintf(text, sizeof(text), "%s/%s/%zu", run->id_text,
-                     run->workflow->steps[run->position].namespace_, run->position);
-    crypto_hash_hex(CRYPTO_SHA256, str_n(text, (size_t)n), hex);
+    char hex[CRYPTO_HEX_MAX];
+    char *text = xasprintf("%s/%s/%u", strand->run->id_text, strand->path, strand->runs);
+    crypto_hash_hex(CRYPTO_SHA256, str_from(text), hex);
+    free(text);
     memcpy(out, hex, 32);
     out[32] = '\0';
 }
@@ -80,19 +130,20 @@ static bool is_secret_field(const struct app_def *app, const char *field)
     return false;
 }
 
-size_t run_secrets(const struct run *run, struct str *out, size_t max)
+/* Auth values and secret props; the views point into strand->auth and strand->props. */
+static size_t secrets_of(const struct strand *strand, struct str *out, size_t max)
 {
     size_t count = 0;
-    const struct component_def *component = run->workflow->steps[run->position].use.component;
-    struct catalog *catalog = engine_catalog(run->engine);
+    const struct component_def *component = strand_step(strand)->use.component;
+    struct catalog *catalog = engine_catalog(strand->run->engine);
     for (size_t i = 0; component && i < component->prop_count; i++) {
         const struct prop_def *prop = &component->props[i];
-        if (prop->flags & RN_SECRET && count < max && json_get_text(run->props, prop->name).len)
-            out[count++] = json_get_text(run->props, prop->name);
+        if (prop->flags & RN_SECRET && count < max && json_get_text(strand->props, prop->name).len)
+            out[count++] = json_get_text(strand->props, prop->name);
         const struct app_def *app =
             prop->type == RN_APP ? catalog_app(catalog, str_from(prop->app)) : NULL;
-        for (const struct json *f = json_first(json_get(run->auth, prop->name)); f && count < max;
-             f = json_next(f))
+        for (const struct json *f = json_first(json_get(strand->auth, prop->name));
+             f && count < max; f = json_next(f))
             if (is_secret_field(app, json_name(f)) && json_str(f).len)
                 out[count++] = json_str(f);
     }
@@ -100,12 +151,12 @@ size_t run_secrets(const struct run *run, struct str *out, size_t max)
     return count;
 }
 
-struct json *run_redacted(const struct run *run, const struct json *value)
+struct json *strand_redacted(const struct strand *strand, const struct json *value)
 {
     struct str secrets[SECRETS_MAX];
-    size_t count = run_secrets(run, secrets, COUNT_OF(secrets));
     if (!value)
         return NULL;
+    size_t count = secrets_of(strand, secrets, COUNT_OF(secrets));
     size_t size = 0;
     char *text = json_text(value, &size);
     struct json *redacted = NULL;

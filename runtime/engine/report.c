@@ -277,6 +277,7 @@ static struct json *run_json(const struct run_record *record)
         json_set_integer(item, "duration_ms", ended - started);
     }
     static const char *const kept[] = {"name",        "version", "trigger", "replay_of",
+                                       "replay_from", "parent",  "depth",   "key",
                                        "exit_reason", "error",   "wake_ms"};
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (json_get(detail, kept[i]))
@@ -370,7 +371,15 @@ static int each_step(void *ctx, const struct step_record *record)
     set_time(item, "started", started);
     if (ended)
         json_set_integer(item, "duration_ms", ended - started);
-    static const char *const kept[] = {"exports", "error", "logs", "exit", "retry_ms"};
+    static const char *const asked[] = {"path", "kind", "branch", "branches", "run", "replayed"};
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        const struct json *value = json_get(intent, asked[i]);
+        value = value ? value : json_get(result, asked[i]);
+        if (value)
+            (void)json_set(item, asked[i], json_copy(value));
+    }
+    static const char *const kept[] = {"exports", "error",   "logs",       "exit",
+                                       "wait",    "resumed", "auto_tries", "retry_ms"};
     if (json_get(intent, "inputs"))
         (void)json_set(item, "inputs", json_copy(json_get(intent, "inputs")));
     json_set_string(item, "idempotency_key", json_get_c(intent, "idempotency_key"));

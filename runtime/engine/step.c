@@ -8,164 +8,192 @@ enum {
     CALL_SLACK_MS = 500, /* between the component's deadline and the host's */
 };
 
-static const struct step *current(const struct run *run)
-{
-    return &run->workflow->steps[run->position];
-}
-
-static void clear_attempt(struct run *run)
-{
-    json_free(run->props);
-    json_free(run->auth);
-    run->props = NULL;
-    run->auth = NULL;
-    run->host = NULL;
-    run->call_id = 0;
-}
-
 /* ---- results */
 
-static struct json *result_new(struct run *run, const char *status)
-{
-    struct json *result = json_new_object();
-    json_set_string(result, "namespace", current(run)->namespace_);
-    json_set_string(result, "status", status);
-    json_set_integer(result, "started_ms", run->attempt_ms);
-    json_set_integer(result, "ended_ms", clock_now_ms());
-    pthread_mutex_lock(&run->log_lock);
-    if (run->logs)
-        (void)json_set(result, "logs", run->logs);
-    run->logs = NULL;
-    run->log_bytes = 0;
-    pthread_mutex_unlock(&run->log_lock);
-    return result;
-}
+/* What an action asked for beside its exports. */
+struct answer {
+    struct strand *strand;
+    struct plugin_error error;
+    bool was_host_lost;
+    struct json *exports;
+    bool is_exit;
+    char *exit_reason;
+    struct json *flow;     /* {"kind":"delay"|"suspend"|"rerun", …}; NULL */
+    struct json *response; /* of $.respond; NULL */
+};
 
-static void succeed(struct run *run, struct json *exports, const char *exit_reason, bool is_exit)
+static void succeed(struct strand *strand, struct answer *answer)
 {
-    struct json *result = result_new(run, "succeeded");
-    struct json *kept = run_redacted(run, exports ? exports : NULL);
+    struct run *run = strand->run;
+    struct json *result = strand_result(strand, "succeeded");
+    struct json *kept = strand_redacted(strand, answer->exports);
+    struct wait wait;
     if (!kept)
         kept = json_new_object();
     (void)json_set(result, "exports", json_copy(kept));
-    if (is_exit)
-        json_set_string(json_set(result, "exit", json_new_object()), "reason", exit_reason);
-    run_keep_result(run, result);
-    (void)json_set(run->steps, current(run)->namespace_, kept);
-    clear_attempt(run);
-    run->position++;
-    run->attempt = 1;
-    run->counted = 0;
-    run->losses = 0;
-    run->was_refreshed = false;
-    if (is_exit) {
-        run->exit_reason = exit_reason ? xstrdup(exit_reason) : NULL;
-        run_end(run, "succeeded");
+    strand_clear_attempt(strand);
+    if (answer->response) {
+        run_respond(run, answer->response);
+        answer->response = NULL;
+    }
+    if (answer->is_exit) {
+        json_set_string(json_set(result, "exit", json_new_object()), "reason", answer->exit_reason);
+        run_keep_result(run, strand->position, strand->attempt, result);
+        json_free(kept);
+        run->exit_reason = answer->exit_reason;
+        answer->exit_reason = NULL;
+        run_finish(run, "succeeded", NULL);
+    } else if (flow_wait_of(strand, answer->flow, &wait)) {
+        (void)json_set(result, "wait", wait_json(&wait));
+        if (json_get(answer->flow, "context"))
+            (void)json_set(json_get_mut(result, "wait"), "context",
+                           json_copy(json_get(answer->flow, "context")));
+        run_keep_result(run, strand->position, strand->attempt, json_copy(result));
+        json_free(strand->paused);
+        strand->paused = result;
+        json_free(kept);
+        strand_wait(strand, &wait);
     } else {
-        run_advance(run);
+        run_keep_result(run, strand->position, strand->attempt, result);
+        strand_next(strand, kept);
     }
 }
 
-static struct json *failure_result(struct run *run, int code, const char *text,
+static struct json *failure_result(struct strand *strand, int code, const char *text,
                                    int64_t retry_after_ms, struct json *exports)
 {
-    struct json *result = result_new(run, code == RN_EUNKNOWN ? "unknown" : "failed");
+    struct json *result = strand_result(strand, code == RN_EUNKNOWN ? "unknown" : "failed");
     struct json *error = json_set(result, "error", json_new_object());
     json_set_string(error, "code", err_word(code));
     json_set_string(error, "text", text);
     if (retry_after_ms >= 0)
         json_set_integer(error, "retry_after_ms", retry_after_ms);
-    struct json *kept = run_redacted(run, exports);
+    struct json *kept = strand_redacted(strand, exports);
     if (kept)
         (void)json_set(result, "exports", kept);
     return result;
 }
 
 /* A token that was refused is fetched anew, once a step. */
-static bool refresh_tokens(struct run *run)
+static bool refresh_tokens(struct strand *strand)
 {
     bool can_refresh = false;
-    if (run->was_refreshed)
+    if (strand->was_refreshed)
         return false;
-    run->was_refreshed = true;
-    for (const struct json *p = json_first(run->props); p; p = json_next(p)) {
+    strand->was_refreshed = true;
+    for (const struct json *p = json_first(strand->props); p; p = json_next(p)) {
         const char *account = json_get_c(p, "account");
         if (account)
-            can_refresh |= accounts_invalidate(run->engine->accounts, account);
+            can_refresh |= accounts_invalidate(strand->run->engine->accounts, account);
     }
     return can_refresh;
 }
 
-static void try_again_now(struct run *run)
-{
-    run->attempt++;
-    run_advance(run);
-}
-
-static void fail_attempt(struct run *run, int code, const char *text, int64_t retry_after_ms,
+static void fail_attempt(struct strand *strand, int code, const char *text, int64_t retry_after_ms,
                          bool was_host_lost, struct json *exports)
 {
-    const struct step *step = current(run);
-    struct json *result = failure_result(run, code, text, retry_after_ms, exports);
-    bool is_auth_again = code == RN_EAUTH && refresh_tokens(run);
+    const struct step *step = strand_step(strand);
+    struct json *result = failure_result(strand, code, text, retry_after_ms, exports);
+    bool is_auth_again = code == RN_EAUTH && refresh_tokens(strand);
     /* The process went, perhaps for another call's sake: that does not count, unless it happens
      * again and again under this step. */
-    bool is_loss =
-        was_host_lost && step->retry.on_unknown == ON_UNKNOWN_RETRY && run->losses++ < LOSSES_MAX;
+    bool is_loss = was_host_lost && step->retry.on_unknown == ON_UNKNOWN_RETRY &&
+                   strand->losses++ < LOSSES_MAX;
     if (!is_loss && !is_auth_again)
-        run->counted++;
-    int64_t at = is_loss || is_auth_again
-                     ? clock_now_ms()
-                     : retry_at(&step->retry, code, run->counted, retry_after_ms, clock_now_ms());
-    if (at >= 0 && !run->is_cancelled)
-        json_set_integer(result, "retry_ms", at);
-    run_keep_result(run, result);
-    clear_attempt(run);
-    if (run->is_cancelled) {
-        run_end_failed(run, step->namespace_, RN_ECANCELED, "cancelled");
-    } else if (at < 0) {
-        run_end_failed(run, step->namespace_, code, text);
-    } else if (is_loss || is_auth_again) {
-        try_again_now(run);
+        strand->counted++;
+    struct wait wait = {.kind = WAIT_RETRY};
+    wait.until_ms = is_loss || is_auth_again ? clock_now_ms()
+                                             : retry_at(&step->retry, code, strand->counted,
+                                                        retry_after_ms, clock_now_ms());
+    json_set_integer(result, "counted", strand->counted);
+    if (wait.until_ms >= 0)
+        json_set_integer(result, "retry_ms", wait.until_ms);
+    struct json *kept = json_get(result, "exports") ? json_copy(json_get(result, "exports")) : NULL;
+    run_keep_result(strand->run, strand_position(strand), strand->attempt, result);
+    strand_clear_attempt(strand);
+    if (wait.until_ms < 0) {
+        strand_fail(strand, run_error(code, text, strand->path), kept);
+        return;
+    }
+    json_free(kept);
+    if (is_loss || is_auth_again) {
+        strand->attempt++;
+        strand_enter(strand);
     } else {
-        run->wake_ms = at;
-        run_wait(run);
+        strand_wait(strand, &wait);
     }
 }
 
-/* A failure before the call: its intent has not been written, so it goes in with the result. */
-static void fail_before_call(struct run *run, int code, const char *text)
+void step_fail_attempt(struct strand *strand, int code, const char *text)
 {
-    fail_attempt(run, code, text, -1, false, NULL);
+    fail_attempt(strand, code, text, -1, false, NULL);
+}
+
+void step_settle_unknown(struct strand *strand)
+{
+    bool is_final = strand_step(strand)->retry.on_unknown == ON_UNKNOWN_FAIL;
+    const char *text = is_final ? "runnel ended during the call, and nobody knows whether it was "
+                                  "done (on_unknown: fail)"
+                                : "runnel ended during the call";
+    struct json *result = failure_result(strand, RN_EUNKNOWN, text, -1, NULL);
+    if (!is_final)
+        json_set_integer(result, "retry_ms", clock_now_ms());
+    run_keep_result(strand->run, strand->position, strand->attempt, result);
+    if (is_final) {
+        strand_fail(strand, run_error(RN_EUNKNOWN, text, strand->path), NULL);
+    } else {
+        strand->attempt++;
+        strand_enter(strand);
+    }
 }
 
 /* ---- the call */
 
-struct answer {
-    struct run *run;
-    struct plugin_error error;
-    bool was_host_lost;
-    struct json *exports;
-    bool is_exit;
-    char *exit_reason;
-};
+static void answer_free(struct answer *answer)
+{
+    json_free(answer->exports);
+    json_free(answer->flow);
+    json_free(answer->response);
+    free(answer->exit_reason);
+    free(answer);
+}
+
+/* The answer of a strand that is not wanted any more is still what happened. */
+static void keep_abandoned(struct strand *strand, const struct answer *answer)
+{
+    struct json *result;
+    if (answer->error.code == RN_ECANCELED) {
+        result = strand_result(strand, "cancelled");
+    } else if (answer->error.code) {
+        result = failure_result(strand, answer->error.code, answer->error.text, -1, NULL);
+    } else {
+        result = strand_result(strand, "succeeded");
+        struct json *kept = strand_redacted(strand, answer->exports);
+        if (kept)
+            (void)json_set(result, "exports", kept);
+    }
+    run_keep_result(strand->run, strand->position, strand->attempt, result);
+}
 
 static void take_answer(void *ctx)
 {
     struct answer *answer = ctx;
-    struct run *run = answer->run;
+    struct strand *strand = answer->strand;
+    struct run *run = strand->run;
     dispatcher_call_ended(run->dispatcher);
     fault_point("step.after_call");
-    if (answer->error.code) {
-        fail_attempt(run, answer->error.code, answer->error.text, answer->error.retry_after_ms,
+    strand->state = STRAND_READY;
+    if (strand->is_abandoned) {
+        keep_abandoned(strand, answer);
+        strand_drop(strand);
+    } else if (answer->error.code) {
+        fail_attempt(strand, answer->error.code, answer->error.text, answer->error.retry_after_ms,
                      answer->was_host_lost, answer->exports);
-        json_free(answer->exports);
     } else {
-        succeed(run, answer->exports, answer->exit_reason, answer->is_exit);
-        json_free(answer->exports);
+        succeed(strand, answer);
     }
-    free(answer->exit_reason);
-    free(answer);
+    answer_free(answer);
+    run_settle(run);
 }
 
 /* On the host's reader thread. */
@@ -173,7 +201,7 @@ static void answered(void *ctx, const struct call_result *result)
 {
     struct answer *answer = xcalloc(1, sizeof(*answer));
     struct json *json = NULL;
-    answer->run = ctx;
+    answer->strand = ctx;
     answer->was_host_lost = result->was_host_lost;
     if (result->code == 0 && json_parse_own(result->frame->json, &json, NULL))
         json = NULL;
@@ -191,120 +219,124 @@ static void answered(void *ctx, const struct call_result *result)
     answer->is_exit = exit != NULL;
     if (json_get_c(exit, "reason"))
         answer->exit_reason = xstrdup(json_get_c(exit, "reason"));
+    answer->flow = json_take(json, "flow");
+    answer->response = json_take(json, "respond");
     json_free(json);
-    loop_post(answer->run->engine->loop, take_answer, answer);
+    loop_post(answer->strand->run->engine->loop, take_answer, answer);
 }
 
 /* On the host's reader thread. */
 static void logged(void *ctx, struct str level, struct str text)
 {
-    struct run *run = ctx;
-    pthread_mutex_lock(&run->log_lock);
-    if (!run->logs)
-        run->logs = json_new_array();
-    if (run->log_bytes + text.len <= LIMIT_LOG_BYTES) {
-        struct json *line = json_append(run->logs, json_new_object());
+    struct strand *strand = ctx;
+    pthread_mutex_lock(&strand->log_lock);
+    if (!strand->logs)
+        strand->logs = json_new_array();
+    if (strand->log_bytes + text.len <= LIMIT_LOG_BYTES) {
+        struct json *line = json_append(strand->logs, json_new_object());
         json_set_integer(line, "ts", clock_now_ms());
         json_set_str(line, "level", level);
         json_set_str(line, "text", text);
-        run->log_bytes += text.len;
+        strand->log_bytes += text.len;
     }
-    pthread_mutex_unlock(&run->log_lock);
+    pthread_mutex_unlock(&strand->log_lock);
 }
 
-static void call_plugin(struct run *run)
+static void call_plugin(struct strand *strand)
 {
-    const struct step *step = current(run);
+    struct run *run = strand->run;
+    const struct step *step = strand_step(strand);
     const struct component_def *component = step->use.component;
-    char key[33];
-    run_idempotency_key(run, key);
+    char key[33], token[33];
+    strand_idempotency_key(strand, key);
+    resume_token(run->engine, run->id, strand->position, strand->attempt, token);
     fault_point("step.before_call");
     struct buf json = BUF_INIT(MIB(4));
     buf_addf(
         &json,
         "{\"op\":\"action_run\",\"component\":\"%s\",\"run\":\"%s\",\"step\":\"%s\",\"attempt\":%u,"
-        "\"idempotency_key\":\"%s\",\"timeout_ms\":%lld,\"auth\":",
-        component->key, run->id_text, step->namespace_, run->attempt, key,
-        (long long)step->timeout_ms);
-    json_write(&json, run->auth);
+        "\"idempotency_key\":\"%s\",\"timeout_ms\":%lld,\"runs\":%u,",
+        component->key, run->id_text, step->namespace_, strand->attempt, key,
+        (long long)step->timeout_ms, strand->runs);
+    buf_addf(&json, "\"resume_url\":\"%s/r/%s/%u.%u/%s\",\"auth\":", run_public_url(run),
+             run->id_text, strand->position, strand->attempt, token);
+    json_write(&json, strand->auth);
+    if (strand->rerun) {
+        buf_add_c(&json, ",\"rerun\":");
+        json_write(&json, strand->rerun);
+    }
     buf_add_char(&json, '}');
     size_t size = 0;
-    char *props = json_text(run->props, &size);
+    char *props = json_text(strand->props, &size);
     struct str section = str_n(props, size);
     struct call call = {
         .frame = {.json = buf_str(&json), .sections = &section, .section_count = 1},
         .timeout_ms = step->timeout_ms + CALL_SLACK_MS,
         .done = answered,
         .log = logged,
-        .ctx = run,
+        .ctx = strand,
     };
-    run->state = RUN_CALLING;
+    strand->state = STRAND_CALLING;
     dispatcher_call_began(run->dispatcher);
-    run->host = hosts_get(run->engine->hosts, component->plugin->name, component->plugin->path,
-                          component->plugin->sha256);
-    run->call_id = host_call(run->host, &call);
+    strand->host = hosts_get(run->engine->hosts, component->plugin->name, component->plugin->path,
+                             component->plugin->sha256);
+    strand->call_id = host_call(strand->host, &call);
     free(props);
     buf_release(&json);
 }
 
-static void intent_committed(struct run *run)
+static void commit_intent(struct strand *strand)
 {
-    if (run->is_cancelled)
-        fail_before_call(run, RN_ECANCELED, "cancelled");
-    else
-        call_plugin(run);
-}
-
-static void commit_intent(struct run *run)
-{
-    const struct step *step = current(run);
+    const struct step *step = strand_step(strand);
     char key[33];
-    run_idempotency_key(run, key);
-    struct json *intent = json_new_object();
-    json_set_string(intent, "namespace", step->namespace_);
+    strand_idempotency_key(strand, key);
+    struct json *intent = strand_intent(strand, "action");
     char *uses = xasprintf("%s@%s", step->use.component->key, step->use.component->version);
     json_set_string(intent, "component", uses);
     free(uses);
-    json_set_integer(intent, "started_ms", run->attempt_ms);
     json_set_string(intent, "idempotency_key", key);
-    (void)json_set(intent, "inputs", run_redacted(run, run->props));
+    if (strand->runs > 1)
+        json_set_integer(intent, "runs", strand->runs);
+    (void)json_set(intent, "inputs", strand_redacted(strand, strand->props));
     char *text = json_text(intent, NULL);
     json_free(intent);
-    run->state = RUN_COMMITTING;
-    run_commit(run, RUN_LIVE, "running", text, intent_committed);
+    run_keep_intent(strand->run, strand_position(strand), strand->attempt, text);
     free(text);
+    run_commit(strand, NULL, call_plugin);
 }
 
 /* ---- accounts */
 
 struct auth_wait {
-    struct run *run;
+    struct strand *strand;
     char *prop;
     int code;
     struct json *auth;
     struct err err;
 };
 
-static void all_accounts(struct run *run)
+static void all_accounts(struct strand *strand)
 {
-    if (run->auth_err.code)
-        fail_before_call(run, run->auth_err.code, run->auth_err.text);
+    if (strand->auth_err.code)
+        step_fail_attempt(strand, strand->auth_err.code, strand->auth_err.text);
     else
-        commit_intent(run);
+        commit_intent(strand);
 }
 
 static void take_account(void *ctx)
 {
     struct auth_wait *wait = ctx;
-    struct run *run = wait->run;
+    struct strand *strand = wait->strand;
+    struct run *run = strand->run;
     if (wait->code)
-        (void)err_set(&run->auth_err, wait->code, "%s", wait->err.text);
+        (void)err_set(&strand->auth_err, wait->code, "%s", wait->err.text);
     else
-        (void)json_set(run->auth, wait->prop, wait->auth);
+        (void)json_set(strand->auth, wait->prop, wait->auth);
     free(wait->prop);
     free(wait);
-    if (--run->auth_pending == 0)
-        all_accounts(run);
+    if (--strand->auth_pending == 0 && strand_is_wanted(strand))
+        all_accounts(strand);
+    run_settle(run);
 }
 
 static void account_resolved(void *ctx, int code, const struct json *auth, const struct err *err)
@@ -314,29 +346,31 @@ static void account_resolved(void *ctx, int code, const struct json *auth, const
     wait->auth = auth ? json_copy(auth) : NULL;
     if (code)
         wait->err = *err;
-    loop_post(wait->run->engine->loop, take_account, wait);
+    loop_post(wait->strand->run->engine->loop, take_account, wait);
 }
 
-static void resolve_accounts(struct run *run)
+static void resolve_accounts(struct strand *strand)
 {
-    const struct component_def *component = current(run)->use.component;
-    run->auth = json_new_object();
-    run->auth_err = (struct err)ERR_INIT;
-    run->auth_pending = 1; /* this function's own, so that the last one cannot come too early */
+    const struct component_def *component = strand_step(strand)->use.component;
+    strand->state = STRAND_RESOLVING;
+    strand->auth = json_new_object();
+    strand->auth_err = (struct err)ERR_INIT;
+    strand->auth_pending = 1; /* this function's own, so that the last one cannot come too early */
     for (size_t i = 0; i < component->prop_count; i++) {
         const struct prop_def *prop = &component->props[i];
-        const char *name =
-            prop->type == RN_APP ? json_get_c(json_get(run->props, prop->name), "account") : NULL;
+        const char *name = prop->type == RN_APP
+                               ? json_get_c(json_get(strand->props, prop->name), "account")
+                               : NULL;
         if (!name)
             continue;
         struct auth_wait *wait = xcalloc(1, sizeof(*wait));
-        wait->run = run;
+        wait->strand = strand;
         wait->prop = xstrdup(prop->name);
-        run->auth_pending++;
-        accounts_resolve(run->engine->accounts, name, prop->app, account_resolved, wait);
+        strand->auth_pending++;
+        accounts_resolve(strand->run->engine->accounts, name, prop->app, account_resolved, wait);
     }
-    if (--run->auth_pending == 0)
-        all_accounts(run);
+    if (--strand->auth_pending == 0)
+        all_accounts(strand);
 }
 
 /* ---- props */
@@ -404,52 +438,58 @@ static int check_prop(struct json *props, const struct prop_def *prop,
     return has_value_to_give(prop->type) ? coerce(props, prop, err) : 0;
 }
 
-/* Takes the result's value. */
-static void take_props(struct run *run, struct expr_result *result)
+static void take_props(struct strand *strand, struct expr_result *result)
 {
-    const struct component_def *component = current(run)->use.component;
+    const struct use *use = &strand_step(strand)->use;
     struct err err = ERR_INIT;
     int rc = 0;
-    run->props = result->value;
+    strand->props = result->value;
     result->value = NULL;
-    for (size_t i = 0; i < component->prop_count && rc == 0; i++)
-        rc = check_prop(run->props, &component->props[i], result, &err);
-    for (size_t i = 0; i < current(run)->use.dynamic_count && rc == 0; i++)
-        rc = check_prop(run->props, &current(run)->use.dynamic[i], result, &err);
+    for (size_t i = 0; i < use->component->prop_count && rc == 0; i++)
+        rc = check_prop(strand->props, &use->component->props[i], result, &err);
+    for (size_t i = 0; i < use->dynamic_count && rc == 0; i++)
+        rc = check_prop(strand->props, &use->dynamic[i], result, &err);
     expr_result_release(result);
     if (rc)
-        fail_before_call(run, rc, err.text);
+        step_fail_attempt(strand, rc, err.text);
     else
-        resolve_accounts(run);
+        resolve_accounts(strand);
 }
 
 struct resolution {
-    struct run *run;
+    struct strand *strand;
+    void (*then)(struct strand *strand, struct expr_result *result);
     int code;
     struct expr_result result;
     struct expr_where where;
     struct err err;
 };
 
-static void fail_expression(struct run *run, int code, const struct expr_where *where,
+static void fail_expression(struct strand *strand, int code, const struct expr_where *where,
                             const char *text)
 {
     struct err err = ERR_INIT;
     if (where->path[0])
-        (void)err_set(&err, code, "prop `%s`, {{%s}}: %s", where->path, where->expression, text);
+        (void)err_set(&err, code, "%s `%s`, {{%s}}: %s",
+                      strand_step(strand)->kind == STEP_ACTION ? "prop" : "value", where->path,
+                      where->expression, text);
     else
         (void)err_set(&err, code, "%s", text);
-    fail_before_call(run, code, err.text);
+    step_fail_attempt(strand, code, err.text);
 }
 
 static void take_resolution(void *ctx)
 {
     struct resolution *r = ctx;
-    if (r->code)
-        fail_expression(r->run, r->code, &r->where, r->err.text);
+    struct run *run = r->strand->run;
+    if (!strand_is_wanted(r->strand))
+        expr_result_release(&r->result);
+    else if (r->code)
+        fail_expression(r->strand, r->code, &r->where, r->err.text);
     else
-        take_props(r->run, &r->result);
+        r->then(r->strand, &r->result);
     free(r);
+    run_settle(run);
 }
 
 static void resolved(void *ctx, int code, struct expr_result *result,
@@ -465,29 +505,38 @@ static void resolved(void *ctx, int code, struct expr_result *result,
         if (where)
             r->where = *where;
     }
-    loop_post(r->run->engine->loop, take_resolution, r);
+    loop_post(r->strand->run->engine->loop, take_resolution, r);
 }
 
-void step_begin(struct run *run)
+void step_resolve(struct strand *strand, const struct expr_template *template,
+                  void (*then)(struct strand *strand, struct expr_result *result))
 {
-    const struct step *step = current(run);
-    run->state = RUN_RESOLVING;
-    run->attempt_ms = clock_now_ms();
-    struct expr_scope scope = {.steps = run->steps, .env = run->project->env};
+    struct expr_scope scope = {.steps = strand->steps, .env = run_env(strand->run)};
     struct expr_result result = {0};
     struct expr_where where = {0};
     struct err err = ERR_INIT;
-    int rc =
-        step->use.component
-            ? expr_resolve(step->use.template, &scope, &result, &where, &err)
-            : err_set(&err, RN_ECONFIG, "no installed plugin has the component %s", step->use.key);
+    int rc = expr_resolve(template, &scope, &result, &where, &err);
     if (rc == RN_EAGAIN) {
         struct resolution *r = xcalloc(1, sizeof(*r));
-        r->run = run;
-        expr_engine_resolve(run->engine->expressions, step->use.template, &scope, resolved, r);
+        r->strand = strand;
+        r->then = then;
+        strand->state = STRAND_RESOLVING;
+        expr_engine_resolve(strand->run->engine->expressions, template, &scope, resolved, r);
     } else if (rc) {
-        fail_expression(run, rc, &where, err.text);
+        fail_expression(strand, rc, &where, err.text);
     } else {
-        take_props(run, &result);
+        then(strand, &result);
     }
+}
+
+void step_begin(struct strand *strand)
+{
+    const struct use *use = &strand_step(strand)->use;
+    if (use->component) {
+        step_resolve(strand, use->template, take_props);
+        return;
+    }
+    char *text = xasprintf("no installed plugin has the component %s", use->key);
+    step_fail_attempt(strand, RN_ECONFIG, text);
+    free(text);
 }
