@@ -5,7 +5,7 @@ import sys
 
 ROOMS = ["base", "json", "store", "crypto", "net", "ipc", "plugin", "expr", "flow", "engine", "api", "sandbox", "cli"]
 OWNERS = {"cjson/cJSON.h": {"json"}, "cJSON.h": {"json"}, "lmdb.h": {"store"}, "civetweb.h": {"net"}, "curl/curl.h": {"net"},
-          "libfyaml.h": {"flow"}, "dlfcn.h": {"plugin", "net"}}
+          "libfyaml.h": {"flow"}, "glib.h": {"flow"}, "dlfcn.h": {"plugin", "net"}}
 ENGINE_ONLY_BELOW = {"sandbox": {"base", "json", "crypto", "net", "sandbox"}}
 root = pathlib.Path(__file__).resolve().parent.parent
 wrong = []

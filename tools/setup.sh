@@ -2,7 +2,7 @@
 # Installs what is missing (Debian 12 packages, as root or with sudo) and says what it does. Quick when nothing is missing.
 set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config libcivetweb-dev libcurl4-openssl-dev libssl-dev libcjson-dev
-          liblmdb-dev libfyaml-dev wabt libcmocka-dev python3)
+          liblmdb-dev libfyaml-dev libglib2.0-dev tzdata wabt libcmocka-dev python3)
 missing=()
 for p in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")

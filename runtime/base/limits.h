@@ -74,6 +74,17 @@
 #define LIMIT_ITEMS 100000                /* of a for_each */
 #define LIMIT_CALL_DEPTH 20               /* workflows that call workflows */
 
+/* triggers */
+#define LIMIT_SCHEDULE_EVERY_MS (366ll * 86400000) /* the longest interval */
+#define LIMIT_SCHEDULE_MISSED 1000                 /* firings that on_missed: all makes good */
+#define LIMIT_SCHEDULE_OWED 100                    /* firings that wait under overlap: queue */
+#define LIMIT_SCHEDULE_LATE_MS 60000               /* up to this late a firing is not missed */
+#define LIMIT_TIMER_RUNS 16                        /* runs of timed sources at once */
+#define LIMIT_RESPOND_WAIT_MS 30000                /* a sender waits for the workflow's answer */
+#define LIMIT_RESPOND_WAITERS 192                  /* senders that wait; more: 503 */
+#define LIMIT_MULTIPART_PARTS 256
+#define LIMIT_SIGNATURE_SECRETS 8 /* `secret` may be a list, for a change of secrets */
+
 /* store */
 #define LIMIT_STORE_BYTES GIB(4)               /* limits.store */
 #define LIMIT_HISTORY_BYTES GIB(1)             /* limits.history.bytes */
