@@ -3,6 +3,7 @@
  * what the run gets: labels of picked options taken off, quoted integers made integers (Pipedream's
  * files quote them), numbers of string props made text, defaults filled in. */
 #include "flow/load.h"
+#include "flow/schedule.h"
 
 enum { LISTED_MAX = 10 };
 
@@ -219,20 +220,16 @@ static bool check_option(const struct prop_check *check, const struct json *valu
 
 static struct json *check_timer(const struct prop_check *check, const struct json *value)
 {
-    int64_t seconds;
-    const struct json *interval = json_get(value, "intervalSeconds"),
-                      *cron = json_get(value, "cron");
-    bool ok =
-        interval ? json_to_i64(interval, &seconds) && seconds > 0 && !cron : json_str(cron).len > 0;
-    for (const struct json *item = json_first(value); item && ok; item = json_next(item))
-        ok = item == interval || item == cron ||
-             (strcmp(json_name(item), "timezone") == 0 && json_is(item, JSON_STRING));
-    if (ok && json_is(value, JSON_OBJECT))
-        return json_copy(value);
-    wrong_type(
-        check, value,
-        ": write { intervalSeconds: 900 } or { cron: \"0 * * * *\", timezone: Europe/Berlin }");
-    return NULL;
+    struct schedule *schedule = NULL;
+    const struct json *where = NULL;
+    struct err err = ERR_INIT;
+    if (schedule_parse(value, true, &schedule, &where, &err)) {
+        at_value(check->file, where, "prop \"%s\" of %s: %s", check->prop->name, check->use->key,
+                 err.text);
+        return NULL;
+    }
+    schedule_free(schedule);
+    return json_copy(value);
 }
 
 /* A constant of the prop's own type; of the element's for a list. NULL and a problem if it does not

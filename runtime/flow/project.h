@@ -82,7 +82,9 @@ struct trigger {
     enum trigger_kind kind;
     char *source;        /* TRIGGER_SOURCE: a source's id */
     char *channel;       /* of the source's emits; "" the default one */
-    struct json *config; /* TRIGGER_HTTP: {}; others: the next issue's */
+    /* HTTP, schedule: the mapping behind the kind, as the file has it; manual: {"sample":…} or NULL
+     */
+    struct json *config;
 };
 
 enum retry_on { RETRY_ON_RETRYABLE, RETRY_ON_ALL };

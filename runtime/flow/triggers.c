@@ -1,10 +1,12 @@
 /* What starts a workflow: a source of its own, a shared source, the native HTTP trigger, or only a
  * person. */
+#include "flow/http_trigger.h"
 #include "flow/load.h"
+#include "flow/schedule.h"
 
 enum { TRIGGERS_MAX = 100 };
 
-static const char *const kinds[] = {"uses", "source", "http", "manual"};
+static const char *const kinds[] = {"uses", "source", "http", "schedule", "manual"};
 
 static bool has_kind(const struct json *item, const char *kind)
 {
@@ -12,6 +14,15 @@ static bool has_kind(const struct json *item, const char *kind)
     if (json_is(value, JSON_NULL))
         return strcmp(kind, "http") == 0; /* "http:" is a likely slip for "http: {}" */
     return value && !(json_is(value, JSON_BOOLEAN) && !json_is_true(value));
+}
+
+/* Says what a parser of options found, at the member's name if it is the name that is wrong. */
+static void report_place(const struct file *file, const struct json *where, const struct err *err)
+{
+    if (str_starts(str_from(err->text), "unknown key"))
+        at_name(file, where, "%s", err->text);
+    else
+        at_value(file, where, "%s", err->text);
 }
 
 static void read_namespace(struct file *file, const struct json *item, struct workflow *workflow,
@@ -96,33 +107,69 @@ static void read_own(struct file *file, const struct json *item, struct workflow
         project_add_source(load->project, source);
 }
 
+/* The options hold for a text kept earlier, too: its runs have begun. */
 static void read_http(struct file *file, const struct json *item, struct trigger *trigger)
 {
-    const struct json *http = field(file, item, "http", JSON_OBJECT);
+    const struct json *http = field(file, item, "http", JSON_OBJECT), *where = NULL;
+    struct http_trigger *parsed = NULL;
+    struct err err = ERR_INIT;
+    trigger->config = http ? json_copy(http) : json_new_object();
     if (json_is(json_get(item, "http"), JSON_NULL))
         at_name(file, json_get(item, "http"), "the HTTP trigger is written \"http: {}\"");
+    if (!http || file->load->is_kept)
+        return;
+    if (http_trigger_parse(http, true, &parsed, &where, &err))
+        report_place(file, where, &err);
+    http_trigger_free(parsed);
+    struct known_name event = {"trigger", NAME_READY};
+    struct names names = {&event, 1};
     for (const struct json *option = json_first(http); option; option = json_next(option))
-        at_name(file, option,
-                "the HTTP trigger has no option \"%s\" in this version: write http: {}",
-                json_name(option));
-    trigger->config = json_new_object();
+        (void)templates_check(file, option,
+                              strcmp(json_name(option), "dedupe") == 0 ? &names : NULL);
 }
 
-/* "schedule" and the like are told apart from typing errors. */
+static void read_schedule(struct file *file, const struct json *item, struct trigger *trigger)
+{
+    const struct json *value = json_get(item, "schedule"), *where = NULL;
+    struct schedule *schedule = NULL;
+    struct err err = ERR_INIT;
+    trigger->config = json_copy(value);
+    if (!file->load->is_kept && schedule_parse(value, false, &schedule, &where, &err))
+        report_place(file, where, &err);
+    schedule_free(schedule);
+}
+
+static void read_manual(struct file *file, const struct json *item, struct trigger *trigger)
+{
+    static const char *const keys[] = {"sample", NULL};
+    const struct json *value = json_get(item, "manual");
+    if (json_is(value, JSON_OBJECT)) {
+        check_keys(file, value, keys, "\"manual\"");
+        trigger->config = json_copy(value);
+    } else {
+        (void)field_bool(file, item, "manual", true);
+    }
+}
+
 static void check_trigger_keys(struct file *file, const struct json *item)
 {
-    static const char *const keys[] = {"namespace", "uses",    "props", "dynamic_props",
-                                       "source",    "channel", "id",    "dedupe",
-                                       "http",      "manual",  NULL};
-    static const char *const later[] = {"schedule", "timer", "cron", "email"};
-    bool is_later = false;
-    for (size_t i = 0; i < COUNT_OF(later); i++) {
-        const struct json *member = json_get(item, later[i]);
+    static const char *const keys[] = {"namespace", "uses",     "props",  "dynamic_props",
+                                       "source",    "channel",  "id",     "dedupe",
+                                       "http",      "schedule", "manual", NULL};
+    static const char *const slips[][2] = {{"timer", "schedule: { every: 15m }"},
+                                           {"cron", "schedule: { cron: \"0 9 * * 1-5\" }"},
+                                           {"every", "schedule: { every: 15m }"}};
+    bool has_slip = false;
+    for (size_t i = 0; i < COUNT_OF(slips); i++) {
+        const struct json *member = json_get(item, slips[i][0]);
         if (member)
-            at_name(file, member, "there is no %s trigger in this version of runnel", later[i]);
-        is_later = is_later || member;
+            at_name(file, member, "a trigger that the clock fires is written %s", slips[i][1]);
+        has_slip = has_slip || member;
     }
-    if (!is_later)
+    if (json_get(item, "email"))
+        at_name(file, json_get(item, "email"),
+                "there is no email trigger in this version of runnel");
+    if (!has_slip && !json_get(item, "email"))
         check_keys(file, item, keys, "a trigger");
 }
 
@@ -146,8 +193,8 @@ static void read_trigger(struct file *file, const struct json *item, struct work
             kind = kinds[i];
         else
             at_name(file, json_get(item, kinds[i]),
-                    "a trigger has one of \"uses\", \"source\", \"http\" and \"manual\": \"%s\" is "
-                    "here beside \"%s\"",
+                    "a trigger has one of \"uses\", \"source\", \"http\", \"schedule\" and "
+                    "\"manual\": \"%s\" is here beside \"%s\"",
                     kinds[i], kind);
     }
     trigger->kind = TRIGGER_MANUAL;
@@ -155,9 +202,12 @@ static void read_trigger(struct file *file, const struct json *item, struct work
         if (!has_later_kind)
             at_value(file, item,
                      "a trigger needs \"uses\" (a source's key), \"source\" (a file of sources/), "
-                     "\"http: {}\" or \"manual: true\"");
+                     "\"http: {}\", \"schedule: { … }\" or \"manual: true\"");
     } else if (strcmp(kind, "manual") == 0) {
-        (void)field_bool(file, item, "manual", true);
+        read_manual(file, item, trigger);
+    } else if (strcmp(kind, "schedule") == 0) {
+        trigger->kind = TRIGGER_SCHEDULE;
+        read_schedule(file, item, trigger);
     } else if (strcmp(kind, "http") == 0) {
         trigger->kind = TRIGGER_HTTP;
         read_http(file, item, trigger);
@@ -169,6 +219,9 @@ static void read_trigger(struct file *file, const struct json *item, struct work
             read_own(file, item, workflow, trigger);
     }
     static const char *const of_sources[] = {"props", "dynamic_props", "dedupe", "channel"};
+    if (kind && strcmp(kind, "http") == 0 && json_get(item, "dedupe"))
+        at_name(file, json_get(item, "dedupe"),
+                "\"dedupe\" of an HTTP trigger stands inside: http: { dedupe: { id: … } }");
     for (size_t i = 0; kind && trigger->kind != TRIGGER_SOURCE && i < COUNT_OF(of_sources); i++)
         if (json_get(item, of_sources[i]))
             at_name(file, json_get(item, of_sources[i]),
