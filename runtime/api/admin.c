@@ -10,8 +10,7 @@
 
 #include <unistd.h>
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 1000, WAIT_MAX_MS = 60000 };
-
+enum { UPCOMING_MAX = 100, LIST_DEFAULT = 50, LIST_MAX = 1000, WAIT_MAX_MS = 60000 };
 struct call {
     struct server *server;
     struct engine *engine;
@@ -215,6 +214,24 @@ static void post_run(struct call *call)
     free(name);
 }
 
+static void get_schedules(struct call *call)
+{
+    uint64_t next = 1;
+    if (query(call, "next"))
+        (void)!num_parse_u64(str_from(query(call, "next")), &next);
+    get_list(call, engine_schedules(call->engine, next < UPCOMING_MAX ? next : UPCOMING_MAX));
+}
+
+static void post_fire(struct call *call)
+{
+    struct err err = ERR_INIT;
+    struct json *value = NULL;
+    const char *id = json_get_c(call->body, "id");
+    int rc = id ? engine_fire(call->engine, id, &value, &err)
+                : err_set(&err, RN_EINVAL, "`id` is missing: a schedule's or a source's id");
+    finish(call, rc, value, &err);
+}
+
 static void post_cancel(struct call *call)
 {
     struct err err = ERR_INIT;
@@ -318,6 +335,8 @@ static const struct route {
     {"POST", "workflows/*/run", post_run},
     {"GET", "sources", get_sources},
     {"GET", "endpoints", get_endpoints},
+    {"GET", "schedules", get_schedules},
+    {"POST", "fire", post_fire},
     {"GET", "components", get_components},
     {"GET", "components/*", get_component},
     {"GET", "events", get_events},

@@ -4,11 +4,12 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-    &command_init,      &command_up,         &command_down,      &command_check,
-    &command_run,       &command_events,     &command_runs,      &command_inspect,
-    &command_replay,    &command_logs,       &command_workflows, &command_sources,
-    &command_endpoints, &command_components, &command_accounts,  &command_options,
-    &command_configure, &command_sandbox,    &command_new,       &command_doctor,
+    &command_init,      &command_up,       &command_down,      &command_check,
+    &command_run,       &command_events,   &command_runs,      &command_inspect,
+    &command_replay,    &command_logs,     &command_workflows, &command_sources,
+    &command_endpoints, &command_schedule, &command_fire,      &command_components,
+    &command_accounts,  &command_options,  &command_configure, &command_sandbox,
+    &command_new,       &command_doctor,
 };
 
 static void print_overview(FILE *out)

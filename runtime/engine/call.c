@@ -118,7 +118,7 @@ static void answered(void *ctx, const struct call_result *result)
     pthread_mutex_lock(&call->log_lock);
     a->logs = call->logs;
     pthread_mutex_unlock(&call->log_lock);
-    if (a->emit_count == 0 && a->write_count == 0 && json_count(a->logs) == 0) {
+    if (a->emit_count == 0 && a->write_count == 0 && json_count(a->logs) == 0 && !a->effect) {
         finish(call, 0, "");
         return;
     }
@@ -143,11 +143,20 @@ static void logged(void *ctx, struct str level, struct str text)
     pthread_mutex_unlock(&call->log_lock);
 }
 
-/* `head`: the frame's JSON with op and component, without its closing brace. `body`: section 0 of a
- * run; ptr NULL for a hook. */
-static int call_once(struct engine *engine, struct instance *instance, const struct buf *head,
-                     struct str body, int64_t timeout_ms, bool force_snapshot,
-                     struct source_answer *response, int64_t *ret_retry_after_ms, struct err *err)
+/* What is called. */
+struct wanted_call {
+    const struct buf *head; /* the frame's JSON with op and component, without its closing brace */
+    struct str body;        /* section 0 of a run; ptr NULL for a hook */
+    int64_t timeout_ms;
+    struct source_answer *response; /* NULL: nobody is to be answered */
+    bool is_hook;
+    int (*effect)(struct store_tx *tx, struct acceptance *acceptance, struct err *err);
+    void *effect_ctx;
+};
+
+static int call_once(struct engine *engine, struct instance *instance,
+                     const struct wanted_call *wanted, bool force_snapshot,
+                     int64_t *ret_retry_after_ms, struct err *err)
 {
     struct source_call call = {
         .engine = engine,
@@ -157,19 +166,21 @@ static int call_once(struct engine *engine, struct instance *instance, const str
         .log_lock = PTHREAD_MUTEX_INITIALIZER,
         .retry_after_ms = -1,
         .bytes = BUF_INIT(LIMIT_FRAME_BYTES),
-        .response = response,
+        .response = wanted->response,
     };
     call.acceptance = (struct acceptance){.engine = engine,
                                           .instance = instance,
-                                          .ignores_quota = !response,
+                                          .ignores_quota = wanted->is_hook,
+                                          .effect = wanted->effect,
+                                          .effect_ctx = wanted->effect_ctx,
                                           .done = committed,
                                           .ctx = &call};
     struct str sections[2];
     uint32_t section_count = 0;
-    if (body.ptr)
-        sections[section_count++] = body;
+    if (wanted->body.ptr)
+        sections[section_count++] = wanted->body;
     struct buf json = BUF_INIT(MIB(2)), snapshot = BUF_INIT(LIMIT_JSON_BYTES);
-    buf_add_str(&json, buf_str(head));
+    buf_add_str(&json, buf_str(wanted->head));
     int rc =
         instance_prepare_call(engine, instance, force_snapshot, &json, sections, &section_count,
                               &snapshot, &call.acceptance.seen_db_version, err);
@@ -177,7 +188,7 @@ static int call_once(struct engine *engine, struct instance *instance, const str
         buf_add_char(&json, '}');
         struct call request = {
             .frame = {.json = buf_str(&json), .sections = sections, .section_count = section_count},
-            .timeout_ms = timeout_ms,
+            .timeout_ms = wanted->timeout_ms,
             .done = answered,
             .log = logged,
             .ctx = &call,
@@ -211,18 +222,16 @@ static int call_once(struct engine *engine, struct instance *instance, const str
 /* Tries again where the db has moved on, where the host had lost the instance, and once where the
  * host went for another call's sake. */
 static int call_until_settled(struct engine *engine, struct instance *instance,
-                              const struct buf *head, struct str body, int64_t timeout_ms,
-                              struct source_answer *response, struct err *err)
+                              const struct wanted_call *wanted, struct err *err)
 {
     bool was_refreshed = false;
     int rc = RN_ECONFLICT;
     for (int tries = 0; tries < CONFLICT_TRIES && rc == RN_ECONFLICT; tries++) {
         int64_t retry_after_ms = -1;
         struct err why = ERR_INIT;
-        if (response)
-            response->status = 0;
-        rc = call_once(engine, instance, head, body, timeout_ms, tries > 0, response,
-                       &retry_after_ms, &why);
+        if (wanted->response)
+            wanted->response->status = 0;
+        rc = call_once(engine, instance, wanted, tries > 0, &retry_after_ms, &why);
         if (rc == RN_EAUTH && !was_refreshed) {
             was_refreshed = true;
             pthread_mutex_lock(&instance->lock);
@@ -245,7 +254,8 @@ int source_hook(struct engine *engine, struct instance *instance, const char *ho
     struct buf head = BUF_INIT(KIB(4));
     buf_addf(&head, "{\"op\":\"hook\",\"hook\":\"%s\",\"component\":\"%s\",\"timeout_ms\":%d", hook,
              instance->component, LIMIT_HOOK_MS);
-    int rc = call_until_settled(engine, instance, &head, STR_NONE, LIMIT_HOOK_MS, NULL, err);
+    struct wanted_call wanted = {.head = &head, .timeout_ms = LIMIT_HOOK_MS, .is_hook = true};
+    int rc = call_until_settled(engine, instance, &wanted, err);
     buf_release(&head);
     return rc;
 }
@@ -289,8 +299,29 @@ int source_run_http(struct engine *engine, struct instance *instance, struct str
     buf_addf(&head, "{\"op\":\"source_run\",\"component\":\"%s\",\"timeout_ms\":%d",
              instance->component, LIMIT_SOURCE_RUN_MS);
     add_request(&head, path, request);
-    struct str body = request->body.ptr ? request->body : str_n("", 0);
-    int rc = call_until_settled(engine, instance, &head, body, LIMIT_SOURCE_RUN_MS, answer, err);
+    struct wanted_call wanted = {.head = &head,
+                                 .body = request->body.ptr ? request->body : str_n("", 0),
+                                 .timeout_ms = LIMIT_SOURCE_RUN_MS,
+                                 .response = answer};
+    int rc = call_until_settled(engine, instance, &wanted, err);
+    buf_release(&head);
+    return rc;
+}
+
+int source_run_timer(struct engine *engine, struct instance *instance, struct str event,
+                     int (*effect)(struct store_tx *tx, struct acceptance *acceptance,
+                                   struct err *err),
+                     void *effect_ctx, struct err *err)
+{
+    struct buf head = BUF_INIT(KIB(4));
+    buf_addf(&head, "{\"op\":\"source_run\",\"component\":\"%s\",\"timeout_ms\":%d,\"event\":0",
+             instance->component, LIMIT_SOURCE_RUN_MS);
+    struct wanted_call wanted = {.head = &head,
+                                 .body = event,
+                                 .timeout_ms = LIMIT_SOURCE_RUN_MS,
+                                 .effect = effect,
+                                 .effect_ctx = effect_ctx};
+    int rc = call_until_settled(engine, instance, &wanted, err);
     buf_release(&head);
     return rc;
 }

@@ -50,6 +50,8 @@ static int is_new(struct store_tx *tx, const struct acceptance *a, const struct 
 {
     struct str emitter = str_from(a->instance->id);
     *ret = true;
+    if (emit->id.len == 0) /* a native trigger's, whose expression gave nothing */
+        return 0;
     switch (a->instance->dedupe) {
     case RN_DEDUPE_UNIQUE:
         return dedupe_unique(tx, emitter, emit->id, a->instance->remember, ret, err);
@@ -67,6 +69,7 @@ static int apply_emit(struct store_tx *tx, struct acceptance *a, const struct em
 {
     bool emits = false;
     int rc = is_new(tx, a, emit, &emits, err);
+    a->is_duplicate |= !emits;
     if (rc || !emits)
         return rc;
     int64_t now = clock_now_ms();
@@ -81,16 +84,19 @@ static int apply_emit(struct store_tx *tx, struct acceptance *a, const struct em
         .raw = emit->raw,
     };
     rc = event_put(tx, &record, err);
-    for (size_t i = 0; i < a->subscriber_count && rc == 0; i++) {
+    a->event_id = record.id;
+    for (size_t i = 0; i < a->subscriber_count && rc == 0 && !a->starts_nothing; i++) {
         const struct subscriber *s = &a->subscribers[i];
         if (!str_eq_c(emit->name, s->channel))
             continue;
         char detail[160];
-        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"}", s->trigger);
+        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"%s}", s->trigger,
+                         a->is_unstored ? ",\"nostore\":true" : "");
         struct queue_entry entry = {.event_id = record.id,
                                     .workflow = str_from(s->workflow),
                                     .detail = str_n(detail, (size_t)n)};
         rc = queue_push(tx, &entry, err);
+        a->run_id = entry.run_id;
         a->queued++;
     }
     return rc;
@@ -119,13 +125,15 @@ static int apply(struct store_tx *tx, void *ctx, struct err *err)
 {
     struct acceptance *a = ctx;
     a->queued = 0;
+    a->event_id = a->run_id = 0;
+    a->is_duplicate = false;
     int rc = a->write_count ? apply_writes(tx, a, err) : 0;
     size_t first = a->instance->dedupe == RN_DEDUPE_LAST ? first_after_last(tx, a) : 0;
     for (size_t i = first; i < a->emit_count && rc == 0; i++)
         rc = apply_emit(tx, a, &a->emits[i], err);
     for (const struct json *l = json_first(a->logs); l && rc == 0; l = json_next(l))
         rc = put_log(tx, a->instance->id, l, err);
-    return rc;
+    return rc || !a->effect ? rc : a->effect(tx, a, err);
 }
 
 static void release_subscribers(struct acceptance *a)
@@ -149,6 +157,8 @@ static void done(void *ctx, int code, const struct err *err)
             a->instance->db_version = a->new_db_version;
         pthread_mutex_unlock(&a->instance->lock);
     }
+    if (code == 0 && a->committed)
+        a->committed(a);
     if (code == 0 && a->queued)
         for (size_t i = 0; i < a->subscriber_count; i++)
             dispatcher_wake(a->engine, a->subscribers[i].workflow);

@@ -7,16 +7,16 @@
  * from it stays as it was. Thread: the caller's, under deploy_lock; the hooks of different sources
  * run side by side.
  */
+#include "engine/deploy.h"
 #include "base/encode.h"
 #include "base/fault.h"
 #include "crypto/hmac.h"
-#include "engine/internal.h"
 
 #include <unistd.h>
 
 enum {
-    KEY_LENGTH = 20, /* 100 bits: nobody guesses an endpoint */
     DEPLOYS_AT_ONCE = 8,
+    TIMER_DEFAULT_S = 900,
     RETRY_FIRST_MS = 5000,
     RETRY_LONGEST_MS = 300000,
 };
@@ -47,6 +47,7 @@ static int apply_record(struct store_tx *tx, void *ctx, struct err *err)
     char *space = xasprintf("db/%s", write->id);
     int rc = kv_delete(tx, SPACE_INSTANCES, str_from(write->id), err);
     rc = rc ? rc : kv_delete(tx, SPACE_DB_VERSION, str_from(write->id), err);
+    rc = rc ? rc : kv_delete(tx, SPACE_SCHEDULES, str_from(write->id), err);
     rc = rc ? rc : kv_delete_space(tx, space, err);
     rc = rc ? rc : dedupe_forget(tx, str_from(write->id), err);
     free(space);
@@ -121,16 +122,16 @@ static struct json *record_of(const struct instance *instance)
     json_set_string(record, "plugin", instance->plugin);
     json_set_string(record, "plugin_path", instance->plugin_path);
     json_set_boolean(record, "native", instance->is_native);
+    json_set_boolean(record, "schedule", instance->is_schedule);
     return record;
 }
 
-static int keep_record(struct engine *engine, struct instance *instance, struct err *err)
+int deploy_keep_record(struct engine *engine, struct instance *instance, struct err *err)
 {
     pthread_mutex_lock(&instance->lock);
     struct json *record = record_of(instance);
     pthread_mutex_unlock(&instance->lock);
-    int rc =
-        instance->is_native ? 0 : seal_props(engine, instance->id, instance->props, record, err);
+    int rc = instance->props ? seal_props(engine, instance->id, instance->props, record, err) : 0;
     rc = rc ? rc : write_record(engine, instance->id, record, err);
     json_free(record);
     return rc;
@@ -138,7 +139,7 @@ static int keep_record(struct engine *engine, struct instance *instance, struct 
 
 /* ---- instances */
 
-static void set_state(struct instance *instance, enum instance_state state, const char *error)
+void deploy_set_state(struct instance *instance, enum instance_state state, const char *error)
 {
     pthread_mutex_lock(&instance->lock);
     instance->state = state;
@@ -147,9 +148,7 @@ static void set_state(struct instance *instance, enum instance_state state, cons
     pthread_mutex_unlock(&instance->lock);
 }
 
-/* Puts the instance into the maps, in the place of one with the same id. Takes a reference of its
- * own. */
-static void publish(struct engine *engine, struct instance *instance)
+void deploy_publish(struct engine *engine, struct instance *instance)
 {
     pthread_rwlock_wrlock(&engine->instances_lock);
     struct instance *old =
@@ -170,6 +169,22 @@ static void withdraw(struct engine *engine, struct instance *instance)
     source_instance_unref(old);
 }
 
+/* When the source's timer fires: as its prop says, as the component does where it is not set, or every
+ * 15 minutes. */
+static struct schedule *timer_schedule(const struct instance *instance, const struct prop_def *prop)
+{
+    const struct json *value = json_get(instance->props, prop->name), *where = NULL;
+    struct json *otherwise = json_new_object();
+    json_set_integer(otherwise, "intervalSeconds", TIMER_DEFAULT_S);
+    struct schedule *schedule = NULL;
+    struct err err = ERR_INIT;
+    value = value ? value : prop->default_value ? prop->default_value : otherwise;
+    if (schedule_parse(value, true, &schedule, &where, &err))
+        log_error("source %s: its timer cannot be used: %s", instance->id, err.text);
+    json_free(otherwise);
+    return schedule;
+}
+
 static void fill_from_component(struct engine *engine, struct instance *instance,
                                 const struct component_def *component)
 {
@@ -180,6 +195,8 @@ static void fill_from_component(struct engine *engine, struct instance *instance
         if (prop->type == RN_HTTP_INTERFACE && !instance->http_prop) {
             instance->http_prop = xstrdup(prop->name);
             instance->has_custom_response = prop->flags & RN_CUSTOM_RESPONSE;
+        } else if (prop->type == RN_TIMER_INTERFACE && !instance->schedule) {
+            instance->schedule = timer_schedule(instance, prop);
         } else if (prop->type == RN_APP) {
             json_set_string(instance->app_props, prop->name,
                             json_get_c(json_get(instance->props, prop->name), "account"));
@@ -237,8 +254,19 @@ static struct instance *instance_of_record(struct engine *engine, struct catalog
     instance->state = state_from_name(json_get_c(record, "state"));
     if (json_get_c(record, "error"))
         instance->error = xstrdup(json_get_c(record, "error"));
-    if (instance->is_native)
+    if (instance->is_native) {
+        struct err why = ERR_INIT;
+        instance->is_schedule = json_get_bool(record, "schedule", false);
+        if (json_get_c(record, "props"))
+            instance->props = unseal_props(engine, id, record, &why);
+        if (json_get_c(record, "config"))
+            instance->config = xstrdup(json_get_c(record, "config"));
+        if (native_configure(instance, &why)) {
+            log_warn("trigger %s: its record cannot be used: %s", id, why.text);
+            instance->state = INSTANCE_FAILED;
+        }
         return instance;
+    }
     const char *component = json_get_c(record, "component"),
                *version = json_get_c(record, "version");
     const char *plugin = json_get_c(record, "plugin"), *path = json_get_c(record, "plugin_path"),
@@ -281,7 +309,7 @@ static void fail(struct engine *engine, struct instance *instance, enum instance
                  const char *hook, const struct err *err)
 {
     char *text = xasprintf("%s failed: %s", hook, err->text);
-    set_state(instance, reached, text);
+    deploy_set_state(instance, reached, text);
     source_log(engine, instance->id, "error", text);
     log_error("source %s: %s", instance->id, text);
     free(text);
@@ -293,15 +321,15 @@ static int bring_up(struct engine *engine, struct instance *instance,
                     const struct component_def *component, bool was_deployed)
 {
     struct err err = ERR_INIT;
-    publish(engine, instance);
-    int rc = keep_record(engine, instance, &err);
+    deploy_publish(engine, instance);
+    int rc = deploy_keep_record(engine, instance, &err);
     if (rc == 0 && !was_deployed) {
         rc = run_hook(engine, instance, "deploy", component->has_deploy, &err);
         if (rc)
             fail(engine, instance, INSTANCE_NEW, "deploy", &err);
     }
     if (rc == 0) {
-        set_state(instance, INSTANCE_DEPLOYED, NULL);
+        deploy_set_state(instance, INSTANCE_DEPLOYED, NULL);
         fault_point("deploy.before_activate");
         rc = run_hook(engine, instance, "activate", component->has_activate, &err);
         fault_point("deploy.after_activate");
@@ -309,11 +337,11 @@ static int bring_up(struct engine *engine, struct instance *instance,
             fail(engine, instance, INSTANCE_DEPLOYED, "activate", &err);
     }
     if (rc == 0) {
-        set_state(instance, INSTANCE_ACTIVE, NULL);
+        deploy_set_state(instance, INSTANCE_ACTIVE, NULL);
         log_info("source %s: active", instance->id);
     }
     struct err ignored = ERR_INIT;
-    if (keep_record(engine, instance, &ignored))
+    if (deploy_keep_record(engine, instance, &ignored))
         log_error("source %s: %s", instance->id, ignored.text);
     return rc;
 }
@@ -341,7 +369,7 @@ static void bring_down(struct engine *engine, struct catalog *catalog, struct in
             free(text);
         }
     }
-    set_state(instance, INSTANCE_INACTIVE, NULL);
+    deploy_set_state(instance, INSTANCE_INACTIVE, NULL);
 }
 
 static void deploy_source(struct wanted *wanted)
@@ -355,12 +383,12 @@ static void deploy_source(struct wanted *wanted)
         if (old && old->state != INSTANCE_INACTIVE) {
             bring_down(engine, wanted->catalog, old);
             struct err err = ERR_INIT;
-            if (keep_record(engine, old, &err))
+            if (deploy_keep_record(engine, old, &err))
                 log_error("source %s: %s", old->id, err.text);
         }
     } else if (!is_same || old->state != INSTANCE_ACTIVE) {
-        char key[KEY_LENGTH + 1];
-        random_key(key, KEY_LENGTH);
+        char key[DEPLOY_KEY_LENGTH + 1];
+        random_key(key, DEPLOY_KEY_LENGTH);
         bool was_deployed = old && !old->is_native && old->state != INSTANCE_NEW;
         if (old && !is_same)
             bring_down(engine, wanted->catalog, old);
@@ -404,17 +432,17 @@ static void resolved(void *ctx, int code, struct expr_result *result,
     pthread_mutex_unlock(&wait->lock);
 }
 
-static int resolve_props(struct engine *engine, const struct project *project,
-                         const struct source *source, struct json **ret, struct err *err)
+int deploy_resolve(struct engine *engine, const struct project *project,
+                   const struct expr_template *template, struct json **ret, struct err *err)
 {
     struct json *steps = json_new_object();
     struct expr_scope scope = {.steps = steps, .env = project->env};
     struct expr_result result = {0};
-    int rc = expr_resolve(source->use.template, &scope, &result, NULL, err);
+    int rc = expr_resolve(template, &scope, &result, NULL, err);
     if (rc == RN_EAGAIN) {
         struct resolve_wait wait = {
             .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .err = err};
-        expr_engine_resolve(engine->expressions, source->use.template, &scope, resolved, &wait);
+        expr_engine_resolve(engine->expressions, template, &scope, resolved, &wait);
         pthread_mutex_lock(&wait.lock);
         while (!wait.is_done)
             pthread_cond_wait(&wait.cond, &wait.lock);
@@ -469,51 +497,6 @@ static void set_subscribers(struct engine *engine, const struct project *project
     source_instance_unref(instance);
 }
 
-static int deploy_native(struct engine *engine, const struct workflow *workflow,
-                         const struct trigger *trigger)
-{
-    char *id = xasprintf("workflows/%s/%s", workflow->id, trigger->namespace_);
-    struct instance *old = instance_by_id(engine, id);
-    struct err err = ERR_INIT;
-    int rc = 0;
-    struct instance *instance = old && old->is_native ? source_instance_ref(old) : NULL;
-    if (!instance) {
-        char key[KEY_LENGTH + 1];
-        random_key(key, KEY_LENGTH);
-        instance = source_instance_new(id, old ? old->key : key, true);
-        publish(engine, instance);
-    }
-    enum instance_state state = workflow->inactive ? INSTANCE_INACTIVE : INSTANCE_ACTIVE;
-    if (instance->state != state || !old) {
-        set_state(instance, state, NULL);
-        rc = keep_record(engine, instance, &err);
-    }
-    struct subscriber *list = xcalloc(1, sizeof(*list));
-    *list = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_), xstrdup("")};
-    instance_set_subscribers(instance, list, 1);
-    if (rc)
-        log_error("trigger %s: %s", id, err.text);
-    source_instance_unref(instance);
-    source_instance_unref(old);
-    free(id);
-    return rc;
-}
-
-static bool is_native_wanted(const struct project *project, const char *id)
-{
-    bool found = false;
-    for (size_t w = 0; w < project->workflow_count && !found; w++) {
-        const struct workflow *workflow = project->workflows[w];
-        for (size_t t = 0; t < workflow->trigger_count && !found; t++) {
-            char *name =
-                xasprintf("workflows/%s/%s", workflow->id, workflow->triggers[t].namespace_);
-            found = workflow->triggers[t].kind == TRIGGER_HTTP && strcmp(name, id) == 0;
-            free(name);
-        }
-    }
-    return found;
-}
-
 /* "workflows/x/trigger" or "sources/x" whose file is there but could not be used: what it deployed
  * before stays. */
 static bool is_of_broken_file(const struct project *project, const char *id)
@@ -539,7 +522,7 @@ static void remove_gone(struct engine *engine, struct catalog *catalog,
     size_t count = 0, at = 0;
     pthread_rwlock_rdlock(&engine->instances_lock);
     for (const struct map_entry *e; (e = map_next(&engine->instances, &at));) {
-        if (project_source(project, str_from(e->key)) || is_native_wanted(project, e->key) ||
+        if (project_source(project, str_from(e->key)) || native_is_wanted(project, e->key) ||
             is_of_broken_file(project, e->key))
             continue;
         gone = xrealloc(gone, (count + 1) * sizeof(*gone));
@@ -607,8 +590,8 @@ static int deploy_sources(struct engine *engine, struct catalog *catalog,
                                       .catalog = catalog,
                                       .project = project,
                                       .source = project->sources[i]};
-            list[i].code =
-                resolve_props(engine, project, project->sources[i], &list[i].props, &err);
+            list[i].code = deploy_resolve(engine, project, project->sources[i]->use.template,
+                                          &list[i].props, &err);
             if (list[i].code) {
                 log_error("source %s: %s", project->sources[i]->id, err.text);
                 continue;
@@ -637,7 +620,7 @@ static void load_record(struct engine *engine, struct catalog *catalog, const ch
         return;
     struct instance *instance = instance_of_record(engine, catalog, id, record);
     if (instance)
-        publish(engine, instance);
+        deploy_publish(engine, instance);
     source_instance_unref(instance);
     json_free(record);
 }
@@ -683,13 +666,8 @@ int deploy(struct engine *engine, struct err *err)
         failures = deploy_sources(engine, catalog, project);
         for (size_t i = 0; i < project->source_count; i++)
             set_subscribers(engine, project, project->sources[i]->id);
-        for (size_t w = 0; w < project->workflow_count; w++)
-            for (size_t t = 0; t < project->workflows[w]->trigger_count; t++)
-                if (project->workflows[w]->triggers[t].kind == TRIGGER_HTTP)
-                    failures += deploy_native(engine, project->workflows[w],
-                                              &project->workflows[w]->triggers[t])
-                                    ? 1
-                                    : 0;
+        failures += native_deploy_all(engine, project);
+        scheduler_set(engine);
     }
     catalog_unref(catalog);
     project_unref(project);
@@ -757,7 +735,7 @@ int engine_deactivate_all(struct engine *engine, struct err *err)
     for (size_t i = 0; i < count; i++) {
         bring_down(engine, catalog, list[i]);
         if (!list[i]->is_native && rc == 0)
-            rc = keep_record(engine, list[i], err);
+            rc = deploy_keep_record(engine, list[i], err);
         source_instance_unref(list[i]);
     }
     pthread_mutex_unlock(&engine->deploy_lock);

@@ -144,6 +144,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->expressions = expr_engine_new(engine->supervisor);
     engine->loop = loop_new();
     engine->dispatcher = dispatcher_new(engine);
+    engine->scheduler = scheduler_new(engine);
     return deploy_load(engine, err);
 }
 
@@ -263,6 +264,7 @@ static void stop_dispatch(void *ctx)
     if (engine->deploy_retry)
         (void)loop_cancel(engine->loop, engine->deploy_retry);
     engine->deploy_retry = 0;
+    scheduler_stop(engine->scheduler);
     dispatcher_stop(engine->dispatcher);
 }
 
@@ -286,6 +288,7 @@ void engine_stop(struct engine *engine, int grace_ms)
     struct count count = {engine->dispatcher, 1};
     while (count.active && clock_mono_ms() < until) {
         loop_call(engine->loop, count_active, &count);
+        count.active += scheduler_running(engine->scheduler);
         if (count.active)
             usleep(STOP_POLL_MS * 1000);
     }
@@ -310,8 +313,11 @@ void engine_free(struct engine *engine)
     accounts_free(engine->accounts);
     expr_engine_free(engine->expressions);
     supervisor_free(engine->supervisor, 1000);
+    while (engine->scheduler && scheduler_running(engine->scheduler))
+        usleep(STOP_POLL_MS * 1000); /* their calls have failed: they are about to end */
     store_close(engine->store);
     loop_free(engine->loop);
+    scheduler_free(engine->scheduler);
     dispatcher_free(engine->dispatcher);
     hosts_free(engine->hosts);
     http_client_free(engine->client);

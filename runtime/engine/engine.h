@@ -72,6 +72,9 @@ struct json *
 engine_sources(struct engine *engine); /* [{id, component, state, endpoint, error, subscribers}] */
 struct json *
 engine_endpoints(struct engine *engine); /* [{workflow, namespace, url, kind, state}] */
+/* [{id, kind, schedule, active, last, next:[…], fired, skipped, waiting, error}], each with its next
+ * `upcoming` firings. */
+struct json *engine_schedules(struct engine *engine, size_t upcoming);
 struct json *engine_components(struct engine *engine); /* the descriptions, one list */
 int engine_component(struct engine *engine, const char *key, struct json **ret,
                      struct err *err) MUST_USE;
@@ -99,6 +102,8 @@ int engine_run_workflow(struct engine *engine, const char *workflow, const struc
  * event. `workflow` NULL: the same (run) or all subscribers (event). *ret: [{run, workflow}]. */
 int engine_replay(struct engine *engine, const char *id, const char *workflow, struct json **ret,
                   struct err *err) MUST_USE;
+/* Fires a schedule trigger or the timer of a source now: *ret {id, run?}. */
+int engine_fire(struct engine *engine, const char *id, struct json **ret, struct err *err) MUST_USE;
 int engine_cancel_run(struct engine *engine, const char *id, struct err *err) MUST_USE;
 /* What a resume or cancel URL asks for (/r/<run>/<step>/<token>/<verb>); `data` (taken) is what the
  * request brought. Waits until it is on disk. RN_ENOTFOUND: there is no such URL; RN_ECONFLICT: it

@@ -262,7 +262,8 @@ void engine_ingest(struct engine *engine, struct str key, struct str path,
                    const struct http_request *request, struct http_response *response)
 {
     struct instance *instance = instance_by_key(engine, key);
-    if (!instance) {
+    if (!instance || instance->is_schedule) {
+        source_instance_unref(instance);
         answer_error(response, 404, "not_found", "there is no such endpoint");
         return;
     }

@@ -44,6 +44,8 @@ void source_instance_unref(struct instance *instance)
     free(instance->plugin_path);
     free(instance->http_prop);
     free(instance->snapshot);
+    http_trigger_free(instance->http);
+    schedule_free(instance->schedule);
     json_free(instance->props);
     json_free(instance->app_props);
     pthread_mutex_destroy(&instance->lock);

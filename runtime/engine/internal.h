@@ -15,7 +15,9 @@
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "expr/engine.h"
+#include "flow/http_trigger.h"
 #include "flow/project.h"
+#include "flow/schedule.h"
 #include "ipc/supervisor.h"
 #include "net/egress.h"
 #include "net/http_client.h"
@@ -33,6 +35,7 @@
 #define SPACE_DB_VERSION "db-version"
 #define SPACE_VERSIONS "workflow-version" /* sha256 → text */
 #define SPACE_RUNTIME "runtime"           /* "resume-key": 32 bytes */
+#define SPACE_SCHEDULES "schedule"        /* instance id → what has fired (schedule.c) */
 #define SPACE_ACCOUNTS "account"          /* name → sealed {app, auth} */
 #define SPACE_TOKENS "account-token"      /* name → sealed rotated refresh token */
 /* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
@@ -45,6 +48,8 @@ struct accounts;
 struct hosts;
 struct dispatcher;
 struct deployer;
+struct scheduler;
+struct responders;
 
 struct engine {
     char *dir;
@@ -63,6 +68,8 @@ struct engine {
     struct loop *loop;
     struct accounts *accounts;
     struct dispatcher *dispatcher; /* loop thread */
+    struct scheduler *scheduler;   /* schedule.c */
+    struct responders *responders; /* respond.c */
 
     pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
     struct project *project;
@@ -145,9 +152,13 @@ enum instance_state {
 struct instance {
     atomic_int refs;
     char *id;
-    char *key;            /* of the endpoint */
-    bool is_native;       /* an HTTP trigger without a component */
-    pthread_mutex_t lock; /* guards all below */
+    char *key;        /* of the endpoint */
+    bool is_native;   /* a trigger without a component: HTTP or schedule */
+    bool is_schedule; /* native, without an endpoint */
+    /* native: what its file says; never changed in an instance */
+    struct http_trigger *http;
+    struct schedule *schedule; /* also of a source with a timer */
+    pthread_mutex_t lock;      /* guards all below */
     enum instance_state state;
     char *error; /* why it is not active; NULL */
     struct subscriber *subscribers;
@@ -213,6 +224,16 @@ struct acceptance {
     void (*done)(struct acceptance *acceptance, int code,
                  const struct err *err); /* writer thread */
     void *ctx;
+    /* Each may be NULL. `effect` writes more in the same transaction, behind the events; `committed`
+     * comes before anybody hears of the runs. Writer thread. */
+    int (*effect)(struct store_tx *tx, struct acceptance *acceptance, struct err *err);
+    void *effect_ctx;
+    void (*committed)(struct acceptance *acceptance);
+    bool starts_nothing; /* the events are kept, but no workflow runs */
+    bool is_unstored;    /* the events and their runs go when the runs have ended */
+    /* results, for effect() and later */
+    uint64_t event_id, run_id; /* of the last; 0: none */
+    bool is_duplicate;         /* dedupe kept an event back */
     /* private */
     struct store_op op;
     size_t queued;                  /* queue entries made */
@@ -233,6 +254,11 @@ struct source_answer {
 };
 int source_hook(struct engine *engine, struct instance *instance, const char *hook,
                 struct err *err) MUST_USE;
+/* A run for a firing of its timer; `event` JSON text. `effect` as in an acceptance. */
+int source_run_timer(struct engine *engine, struct instance *instance, struct str event,
+                     int (*effect)(struct store_tx *tx, struct acceptance *acceptance,
+                                   struct err *err),
+                     void *effect_ctx, struct err *err) MUST_USE;
 int source_run_http(struct engine *engine, struct instance *instance, struct str path,
                     const struct http_request *request, struct source_answer *answer,
                     struct err *err) MUST_USE;
@@ -258,6 +284,15 @@ void dispatcher_counts(struct dispatcher *dispatcher, const char *workflow, size
 /* Calls fn(ctx) once, on the loop thread, when the run ends; at once if it is not live here. */
 void dispatcher_when_ended(struct dispatcher *dispatcher, uint64_t run_id, loop_fn fn, void *ctx);
 void dispatcher_forget_waiter(struct dispatcher *dispatcher, void *ctx);
+
+/* ---- schedule.c: what the clock fires */
+struct scheduler *scheduler_new(struct engine *engine);
+void scheduler_free(struct scheduler *scheduler);
+/* The instances have changed. [any thread] */
+void scheduler_set(struct engine *engine);
+/* Fires nothing any more. [loop thread] */
+void scheduler_stop(struct scheduler *scheduler);
+size_t scheduler_running(struct scheduler *scheduler); /* runs of timed sources. [any thread] */
 
 /* ---- deploy.c */
 /* What is deployed, from the store into the maps: at start, before deploy(). */

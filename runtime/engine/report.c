@@ -98,11 +98,14 @@ struct json *engine_sources(struct engine *engine)
         pthread_mutex_lock(&instance->lock);
         struct json *item = json_append(list, json_new_object());
         json_set_string(item, "id", instance->id);
-        json_set_string(item, "component", instance->is_native ? "http" : instance->component);
+        json_set_string(item, "component",
+                        instance->is_schedule ? "schedule"
+                        : instance->is_native ? "http"
+                                              : instance->component);
         json_set_string(item, "version", instance->version);
         json_set_string(item, "state", instance_state_name(instance->state));
         json_set_string(item, "error", instance->error);
-        if (instance->is_native || instance->http_prop)
+        if ((instance->is_native && !instance->is_schedule) || instance->http_prop)
             json_set_string(item, "endpoint", url);
         struct json *subscribers = json_set(item, "workflows", json_new_array());
         for (size_t s = 0; s < instance->subscriber_count; s++)
@@ -127,7 +130,8 @@ struct json *engine_endpoints(struct engine *engine)
             struct instance *instance =
                 instance_by_id(engine, trigger->source ? trigger->source : own);
             free(own);
-            if (!instance || (!instance->is_native && !instance->http_prop)) {
+            if (!instance || instance->is_schedule ||
+                (!instance->is_native && !instance->http_prop)) {
                 source_instance_unref(instance);
                 continue;
             }
@@ -138,6 +142,9 @@ struct json *engine_endpoints(struct engine *engine)
             json_set_string(item, "url", url);
             json_set_string(item, "source", instance->id);
             json_set_string(item, "state", instance_state_name(instance->state));
+            json_set_string(item, "kind", instance->is_native ? "http" : "source");
+            if (instance->http)
+                json_set_string(item, "auth", http_trigger_auth_name(instance->http));
             free(url);
             source_instance_unref(instance);
         }

@@ -121,7 +121,7 @@ static void read_http(struct file *file, const struct json *item, struct trigger
     if (http_trigger_parse(http, true, &parsed, &where, &err))
         report_place(file, where, &err);
     http_trigger_free(parsed);
-    struct known_name event = {"trigger", NAME_READY};
+    struct known_name event = {.name = "trigger", .state = NAME_READY};
     struct names names = {&event, 1};
     for (const struct json *option = json_first(http); option; option = json_next(option))
         (void)templates_check(file, option,
