@@ -327,7 +327,9 @@ static struct run *bring_back(struct dispatcher *d, uint64_t run_id, bool is_can
         if (parked->timer)
             (void)loop_cancel(d->engine->loop, parked->timer);
         free(parked);
+        d->is_bringing_back = true; /* it is not to leave again at once */
         run_load(d, run_id, is_cancelled);
+        d->is_bringing_back = false;
     }
     return find_run(d, run_id);
 }
@@ -355,7 +357,14 @@ bool dispatcher_resume(struct dispatcher *d, uint64_t run_id, uint32_t position,
         if (s->position == position && s->attempt == attempt && s->state == STRAND_WAITING)
             return strand_resume(s, data, then, ctx);
     json_free(data);
+    if (run)
+        run_settle(run);
     return false;
+}
+
+bool dispatcher_keeps_runs(const struct dispatcher *d)
+{
+    return d->is_bringing_back;
 }
 
 /* ---- the project */

@@ -524,7 +524,7 @@ void run_settle(struct run *run)
         return;
     if (only_pauses)
         dispatcher_release_slot(run);
-    if (!can_leave)
+    if (!can_leave || dispatcher_keeps_runs(run->dispatcher))
         return;
     run->is_leaving = true;
     if (run->pending && !run->is_queued) {

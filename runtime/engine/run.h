@@ -163,6 +163,8 @@ void dispatcher_release_slot(struct run *run);
 void dispatcher_take_slot(struct run *run);
 void dispatcher_call_began(struct dispatcher *dispatcher);
 void dispatcher_call_ended(struct dispatcher *dispatcher);
+/* While it does, a run that only waits does not leave memory. */
+bool dispatcher_keeps_runs(const struct dispatcher *dispatcher);
 bool dispatcher_is_stopping(const struct dispatcher *dispatcher);
 
 /* ---- run.c */
