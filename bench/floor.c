@@ -1,7 +1,10 @@
-/* What the runtime's acceptance stands on, without the runtime: a bare civetweb handler that reads
- * the body ("read"), the same with HMAC-SHA1 ("hmac"), the same with a synced LMDB group commit of
- * the body ("commit"). Prints its port; ends with its standard input. For bench/run.py only. */
+/* What the runtime stands on, without the runtime: a bare civetweb handler that reads the body
+ * ("read"), the same with HMAC-SHA1 ("hmac"), the same with a synced LMDB group commit of the body
+ * ("commit"). "forward" is the floor of the whole way: the body is committed and answered, then one
+ * of FORWARDERS threads commits an intent, posts the body with libcurl to a URL, and commits the
+ * result. Prints its port; ends with its standard input. For bench/run.py only. */
 #include <civetweb.h>
+#include <curl/curl.h>
 #include <lmdb.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -13,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 65536 };
+enum { BODY_MAX = 65536, FORWARDERS = 64 };
 
 struct waiter {
     struct waiter *next;
@@ -81,6 +84,70 @@ static void commit(const char *data, size_t size)
     pthread_mutex_unlock(&lock);
 }
 
+/* ---- forwarding */
+
+struct job {
+    struct job *next;
+    size_t size;
+    char data[];
+};
+
+static const char *target_url;                               /* NULL: nothing is forwarded */
+static pthread_mutex_t job_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the jobs */
+static pthread_cond_t job_wake = PTHREAD_COND_INITIALIZER;
+static struct job *first_job, **last_job = &first_job;
+
+static void add_job(const char *data, size_t size)
+{
+    struct job *job = malloc(sizeof(*job) + size);
+    must(!job, "malloc");
+    job->next = NULL;
+    job->size = size;
+    memcpy(job->data, data, size);
+    pthread_mutex_lock(&job_lock);
+    *last_job = job;
+    last_job = &job->next;
+    pthread_cond_signal(&job_wake);
+    pthread_mutex_unlock(&job_lock);
+}
+
+static size_t ignore(char *data, size_t size, size_t count, void *ctx)
+{
+    (void)data;
+    (void)ctx;
+    return size * count;
+}
+
+static void *forward_main(void *ctx)
+{
+    static const char intent[] = "{\"intent\":\"post\"}", result[] = "{\"status\":200}";
+    (void)ctx;
+    CURL *curl = curl_easy_init();
+    must(!curl, "curl");
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    curl_easy_setopt(curl, CURLOPT_URL, target_url);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+    for (;;) {
+        pthread_mutex_lock(&job_lock);
+        while (!first_job)
+            pthread_cond_wait(&job_wake, &job_lock);
+        struct job *job = first_job;
+        first_job = job->next;
+        if (!first_job)
+            last_job = &first_job;
+        pthread_mutex_unlock(&job_lock);
+        commit(intent, sizeof(intent) - 1);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (char *)job->data);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)job->size);
+        if (curl_easy_perform(curl) == CURLE_OK) /* the end of the load closes the target */
+            commit(result, sizeof(result) - 1);
+        free(job);
+    }
+    return NULL;
+}
+
 static int handle(struct mg_connection *connection, void *ctx)
 {
     (void)ctx;
@@ -104,16 +171,19 @@ static int handle(struct mg_connection *connection, void *ctx)
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
         "17\r\n\r\n{\"accepted\":true}";
     mg_write(connection, answer, sizeof(answer) - 1);
+    if (target_url)
+        add_job(body, size);
     return 200;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: bench_floor read|hmac|commit FOLDER\n");
+    bool forwards = argc == 4 && strcmp(argv[1], "forward") == 0;
+    if (argc != 3 && !forwards) {
+        fprintf(stderr, "usage: bench_floor read|hmac|commit FOLDER, or forward FOLDER URL\n");
         return 2;
     }
-    has_commit = strcmp(argv[1], "commit") == 0;
+    has_commit = forwards || strcmp(argv[1], "commit") == 0;
     has_hmac = has_commit || strcmp(argv[1], "hmac") == 0;
     if (has_commit) {
         MDB_txn *txn;
@@ -125,6 +195,14 @@ int main(int argc, char **argv)
         must(mdb_dbi_open(txn, NULL, 0, &dbi), "dbi");
         must(mdb_txn_commit(txn), "commit");
         must(pthread_create(&thread, NULL, write_main, NULL), "thread");
+    }
+    if (forwards) {
+        target_url = argv[3];
+        must(curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK, "curl");
+        for (int i = 0; i < FORWARDERS; i++) {
+            pthread_t thread;
+            must(pthread_create(&thread, NULL, forward_main, NULL), "thread");
+        }
     }
     const char *options[] = {"listening_ports",
                              "127.0.0.1:0",
@@ -150,5 +228,6 @@ int main(int argc, char **argv)
     while (read(STDIN_FILENO, &byte, 1) > 0)
         continue;
     mg_stop(context);
-    return 0;
+    (void)fflush(stdout);
+    _exit(0); /* without waiting for the threads, which never end */
 }

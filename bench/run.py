@@ -1,152 +1,445 @@
-"""Requests/s, p50 and p99 of durable acceptance, each beside its floor, at 16, 64 and 256 keep-alive connections; RSS; start-up time. Traffic stays on loopback and ends by itself."""
+"""Speed and memory of the runtime, each beside the floor it stands on, measured in one run on one machine.
+
+docs/benchmarks.md says what each row is. Real processes, loopback only, every point bounded in time; at the end of each point
+the store is opened with nothing but LMDB and has to hold every event that was answered with 2xx, else the run fails."""
+import argparse
+import contextlib
 import json
 import os
+import platform
 import re
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RUNNEL, FLOOR = f"{ROOT}/build/release/runnel", f"{ROOT}/build/release/bench/bench_floor"
-SECONDS = int(os.environ.get("SECONDS_EACH", "5"))
-CONNECTIONS = (16, 64, 256)
-EVENT = {"type": "track", "event": "Order Completed", "userId": "user-1", "anonymousId": "a" * 36, "timestamp": "2026-11-24T00:00:00.000Z",
-         "context": {"ip": "127.0.0.1", "library": {"name": "analytics.js", "version": "4.1.0"}, "userAgent": "Mozilla/5.0 " + "x" * 120},
-         "properties": {"revenue": 49.95, "currency": "EUR", "products": [{"id": i, "name": "thing"} for i in range(4)]}}
-
-LUA = """
--- every request has a messageId of its own; segment's are signed beforehand, a ring of them a thread
-local bodies, signatures, at = {}, {}, 0
-local thread_count = 0
-function setup(thread) thread:set("number", thread_count); thread_count = thread_count + 1 end
-function init(args)
-  local file = io.open(os.getenv("BENCH_BODIES") .. number, "r")
-  for line in file:lines() do
-    local signature, body = line:match("^(%S+) (.*)$")
-    bodies[#bodies + 1] = body; signatures[#signatures + 1] = signature
-  end
-  file:close()
-end
-function request()
-  at = at % #bodies + 1
-  return wrk.format("POST", nil, {["Content-Type"] = "application/json", ["X-Signature"] = signatures[at]}, bodies[at])
-end
-"""
+FLOOR_SECRET = "bench"
+PATIENCE_S = 120
+# What is measured, and the floor that its ratio is taken to. Floors come first: in a round they are measured beside what stands on them.
+CASES = {
+    "floor: read": None,
+    "floor: HMAC": None,
+    "floor: HMAC + group commit": None,
+    "native HTTP trigger, accepted": "floor: HMAC + group commit",
+    "Segment source, accepted": "floor: HMAC + group commit",
+    "floor: forward": None,
+    "Segment event to HTTP action": "floor: forward",
+}
+FLOOR_MODES = {"floor: read": "read", "floor: HMAC": "hmac", "floor: HMAC + group commit": "commit", "floor: forward": "forward"}
+SOURCE = "uses: segment-webhook-destination\nprops:\n  segmentApp: { account: segment }\n  workspace: workspaces/acme\n" \
+         "  source: workspaces/acme/sources/web\n"
+# One run begins and its step never ends, so that what is measured is accepting alone: every other event waits in the queue.
+HOLD = "settings: { timeout: 10m, concurrency: { workers: 1 } }\nsteps:\n  - namespace: hold\n    uses: http-get-request\n" \
+       "    props: { url: \"http://127.0.0.1:%d/\" }\n"
+NATIVE = "name: Native\ntriggers:\n  - namespace: hook\n    http: {}\n" + HOLD
+SEGMENT = "name: Segment\ntriggers:\n  - namespace: segment\n    source: web\n" + HOLD
+FORWARD = "name: Forward\ntriggers:\n  - namespace: segment\n    source: web\nsteps:\n  - namespace: post\n    uses: http-post-request\n" \
+          "    props:\n      url: http://127.0.0.1:%d/\n      data: \"{{steps.trigger.event}}\"\n"
 
 
-def write_bodies(folder, secret):
-    import hashlib
-    import hmac
-    import uuid
-    for thread in range(2):
-        with open(f"{folder}/bodies{thread}", "w") as out:
-            for _ in range(60000):
-                body = json.dumps({**EVENT, "messageId": str(uuid.uuid4())}, separators=(",", ":"))
-                out.write(hmac.new(secret.encode(), body.encode(), hashlib.sha1).hexdigest() + " " + body + "\n")
+class Failed(Exception):
+    """The benchmark did not do what it measures."""
 
 
-def load(folder, url, connections):
-    env = dict(os.environ, BENCH_BODIES=f"{folder}/bodies")
-    out = subprocess.run(["wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", f"{folder}/post.lua", url], env=env,
-                         capture_output=True, text=True, timeout=SECONDS + 60).stdout
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
-    p50, p99 = (re.search(rf"{p}%\s+(\S+)", out).group(1) for p in (50, 99))
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    return rate, p50, p99, int(bad.group(1)) if bad else 0
+def program(build, name):
+    path = f"{build}/{name}"
+    if not os.access(path, os.X_OK):
+        raise Failed(f"{path} is not there: run bench/run.sh, which builds it")
+    return path
 
 
-def rss_mib(pid):
-    """Of a process and its children, in MiB."""
-    total = 0
+# ---- memory
+
+def family(pid):
+    """The process and all that descend from it."""
+    children = {}
     for name in os.listdir("/proc"):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             with open(f"/proc/{name}/stat") as file:
-                parent = int(file.read().rsplit(")", 1)[1].split()[1])
-            if int(name) != pid and parent != pid:
+                children.setdefault(int(file.read().rsplit(")", 1)[1].split()[1]), []).append(int(name))
+    found, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        waiting += children.get(one, [])
+    return found
+
+
+def memory(pid):
+    """MB of all processes together: RSS, its part that no file backs, and PSS (pages that several share count once)."""
+    total = {"rss": 0.0, "anon": 0.0, "pss": 0.0, "processes": 0}
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{one}/smaps_rollup") as file:
+                kib = {key: int(value) for key, value in re.findall(r"^(\w+):\s+(\d+) kB", file.read(), re.M)}
+            total["rss"] += kib.get("Rss", 0) * 1024 / 1e6
+            total["anon"] += kib.get("Anonymous", 0) * 1024 / 1e6
+            total["pss"] += kib.get("Pss", 0) * 1024 / 1e6
+            total["processes"] += 1
+    return {key: round(value, 1) for key, value in total.items()}
+
+
+class Watch(threading.Thread):
+    """The most memory while something runs."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.most, self.over = pid, None, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.5):
+            now = memory(self.pid)
+            if self.most is None or now["anon"] > self.most["anon"]:
+                self.most = now
+
+    def end(self):
+        self.over.set()
+        self.join()
+        return self.most
+
+
+# ---- processes
+
+@contextlib.contextmanager
+def process(argv, **options):
+    """Ends the process, whatever happens."""
+    one = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        yield one
+    finally:
+        if one.poll() is None:
+            one.terminate()
+            try:
+                one.wait(30)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+        one.stdout.close()
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.runnel, self.floor = program(args.build, "runnel"), program(args.build, "bench/bench_floor")
+        self.load, self.count = program(args.build, "bench/bench_load"), program(args.build, "bench/bench_count")
+        self.sandbox_url, self.hold_port = None, None  # of the project at hand; of all
+        self.number = 0
+        self.points, self.starts, self.idle = [], [], []
+
+    def new_folder(self):
+        self.number += 1
+        path = f"{self.folder}/{self.number}"
+        os.mkdir(path)
+        return path
+
+    def stored(self, folder, table=None):
+        return int(subprocess.run([self.count, folder] + ([table] if table else []), check=True, capture_output=True, text=True,
+                                  timeout=PATIENCE_S).stdout)
+
+    def load_argv(self, port, path, connections, size):
+        return [self.load, str(port), path, "--connections", str(connections), "--seconds", str(self.args.seconds), "--warmup",
+                str(self.args.warmup), "--bytes", str(size)]
+
+    def run_load(self, *where, secret=FLOOR_SECRET):
+        done = subprocess.run(self.load_argv(*where) + ["--secret", secret], capture_output=True, text=True,
+                              timeout=self.args.seconds + self.args.warmup + PATIENCE_S)
+        return self.result(done.stdout, done.stderr, done.returncode)
+
+    @staticmethod
+    def result(out, errors, code):
+        if code:
+            raise Failed(f"the load generator exited with {code}: {out} {errors}")
+        point = json.loads(out)
+        for bad in ("refused", "errors", "repeated", "unanswered", "starved"):
+            if point[bad]:
+                raise Failed(f"{point[bad]} {bad}: {out}")
+        if not point["accepted"] or not point["rate"]:
+            raise Failed(f"nothing was accepted: {out}")
+        return point
+
+    @contextlib.contextmanager
+    def target(self, connections, size):
+        """The load generator as vendor and sender: gives its port and a function that begins the load and returns its result."""
+        argv = self.load_argv(0, "-", connections, size) + ["--deliver"]
+        with process(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as load:
+            port = int(load.stdout.readline().split()[1])
+
+            def begin(line):
+                out, errors = load.communicate(line + "\n", timeout=self.args.seconds + self.args.warmup + PATIENCE_S)
+                point = self.result(out, errors, load.returncode)
+                if point["delivered"] != point["accepted"]:
+                    raise Failed(f"{point['accepted']} were accepted and {point['delivered']} came in at the target")
+                return point
+            yield port, begin
+
+    # ---- floors
+
+    def measure_floor(self, mode, connections, size):
+        folder = self.new_folder()
+        if mode == "forward":
+            with self.target(connections, size) as (port, begin), \
+                    process([self.floor, mode, folder, f"http://127.0.0.1:{port}/"], stdin=subprocess.PIPE) as floor:
+                point = begin(f"{floor.stdout.readline().strip()} / {FLOOR_SECRET}")
+                floor.stdin.close()
+                floor.wait(PATIENCE_S)
+            return point
+        with process([self.floor, mode, folder], stdin=subprocess.PIPE) as floor:
+            point = self.run_load(int(floor.stdout.readline()), "/", connections, size)
+            floor.stdin.close()
+            floor.wait(PATIENCE_S)
+        if mode == "commit" and self.stored(folder) != point["accepted"]:
+            raise Failed(f"the floor accepted {point['accepted']} and holds {self.stored(folder)}")
+        return point
+
+    # ---- the runtime
+
+    @contextlib.contextmanager
+    def sandbox(self):
+        """Stand-ins of the vendors, new for each project: their Segment takes five hooks for a source, as the real one does."""
+        with contextlib.suppress(OSError):
+            os.remove(f"{self.folder}/sandbox.json")
+        with process([self.runnel, "sandbox", "--listen", "127.0.0.1:0", "--state", f"{self.folder}/sandbox.json"],
+                     stderr=subprocess.DEVNULL) as sandbox:
+            self.sandbox_url = sandbox.stdout.readline().split("url=")[1].strip()
+            yield
+
+    def project(self, workflow, has_source):
+        project = self.new_folder() + "/project"
+        subprocess.run([self.runnel, "init", project], check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
+        with open(f"{project}/runnel.yaml", "a") as out:
+            out.write("egress:\n  allow: [127.0.0.0/8]\n  rewrite:\n"
+                      f'    "https://platform.segmentapis.com": "{self.sandbox_url}/segment-config"\n')
+        os.remove(f"{project}/workflows/segment-to-discord.yaml")
+        with open(f"{project}/workflows/bench.yaml", "w") as out:
+            out.write(workflow)
+        if has_source:
+            os.makedirs(f"{project}/sources", exist_ok=True)
+            with open(f"{project}/sources/web.yaml", "w") as out:
+                out.write(SOURCE)
+        return project
+
+    @contextlib.contextmanager
+    def up(self, project):
+        """A runtime that is ready; gives its process and the time from exec to its `ready` line."""
+        start = time.monotonic()
+        with open(f"{project}/up.log", "w") as log, \
+                process([self.runnel, "up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], cwd=project, stderr=log) as runtime:
+            line = runtime.stdout.readline()
+            if not line.startswith("ready "):
+                with open(f"{project}/up.log") as text:
+                    raise Failed(f"the runtime did not start: {text.read()}")
+            yield runtime, (time.monotonic() - start) * 1000
+
+    def endpoint(self, project):
+        """Port and path of the one endpoint, and the secret that the source registered at the sandbox's Segment."""
+        done = subprocess.run([self.runnel, "sources", "--json"], cwd=project, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+        source = json.loads(done.stdout)[0]
+        if source["state"] != "active":
+            raise Failed(f"the source is not active: {source}")
+        port, path = re.fullmatch(r"http://127.0.0.1:(\d+)(/.*)", source["endpoint"]).groups()
+        with open(f"{self.folder}/sandbox.json") as file:
+            destinations = json.load(file).get("segment", {}).values()
+        for destination in destinations:
+            config = {one["name"].rsplit("/", 1)[1]: one["value"] for one in destination["config"]}
+            hooks = config["hooks"] if isinstance(config["hooks"], list) else [config["hooks"]]
+            if any(source["endpoint"] in json.dumps(hook) for hook in hooks):
+                return int(port), path, config["sharedSecret"]
+        return int(port), path, None
+
+    def measure_runtime(self, case, connections, size):
+        if case == "Segment event to HTTP action":
+            with self.target(connections, size) as (target_port, begin):
+                return self.measure_project(FORWARD % target_port, True, lambda port, path, secret: begin(f"{port} {path} {secret}"))
+        is_segment = case.startswith("Segment")
+        return self.measure_project((SEGMENT if is_segment else NATIVE) % self.hold_port, is_segment,
+                                    lambda port, path, secret: self.run_load(port, path, connections, size, secret=secret or FLOOR_SECRET))
+
+    def measure_project(self, workflow, has_source, load):
+        with self.sandbox():
+            return self.measure_deployed(self.project(workflow, has_source), has_source, load)
+
+    def measure_deployed(self, project, has_source, load):
+        with self.up(project) as (runtime, _):
+            port, path, secret = self.endpoint(project)
+            if has_source and not secret:
+                raise Failed("the sandbox's Segment has no secret for the endpoint")
+            watch = Watch(runtime.pid)
+            watch.start()
+            point = load(port, path, secret)
+            point["memory"] = watch.end()
+            runtime.kill()  # at once: what was answered has to be there all the same
+            runtime.wait()
+        held = self.stored(f"{project}/.runnel/store", "events")
+        if held != point["accepted"]:
+            raise Failed(f"{point['accepted']} events were answered with 2xx and the store holds {held}")
+        return point
+
+    # ---- start-up and idle memory: the project of `runnel init`, its source active, its four plugins used
+
+    def measure_idle(self):
+        project = self.new_folder() + "/project"
+        subprocess.run([self.runnel, "init", project], check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
+        with open(f"{project}/runnel.yaml", "a") as out:
+            out.write("egress:\n  allow: [127.0.0.0/8]\n  rewrite:\n")
+            for host, path in (("platform.segmentapis.com", "segment-config"), ("discord.com", "discord"), ("sheets.googleapis.com", "sheets"),
+                               ("www.googleapis.com", "google"), ("oauth2.googleapis.com", "google"), ("api.airtable.com", "airtable")):
+                out.write(f'    "https://{host}": "{self.sandbox_url}/{path}"\n')
+        idle = {}
+        with self.up(project):
+            pass  # the first start registers the source at its vendor; the others find it there
+        for _ in range(self.args.starts):
+            with self.up(project) as (runtime, milliseconds):
+                self.starts.append(round(milliseconds, 1))
+                time.sleep(0.3)
+                idle["after start"] = memory(runtime.pid)
+        with self.up(project) as (runtime, _):
+            port, path, secret = self.endpoint(project)
+            one = argparse.Namespace(**{**vars(self.args), "seconds": 0.01, "warmup": 0})
+            args, self.args = self.args, one
+            self.run_load(port, path, 1, 700, secret=secret)
+            self.args = args
+            until = time.monotonic() + PATIENCE_S
+            while True:
+                runs = json.loads(subprocess.run([self.runnel, "runs", "--json"], cwd=project, capture_output=True, text=True, check=True,
+                                                 timeout=PATIENCE_S).stdout)
+                if runs and all(run["status"] == "succeeded" for run in runs):
+                    break
+                if time.monotonic() > until:
+                    raise Failed(f"the sample workflow's runs did not succeed: {runs[:2]}")
+                time.sleep(0.1)
+            time.sleep(0.3)
+            idle["after runs through all plugins"] = memory(runtime.pid)
+        self.idle.append(idle)
+
+    # ---- the whole
+
+    def measure(self):
+        with socket.create_server(("127.0.0.1", 0)) as hold:
+            self.hold_port = hold.getsockname()[1]
+            with self.sandbox():
+                self.measure_idle()
+            plan = [(size, connections) for size in self.args.bytes
+                    for connections in (self.args.connections if size == self.args.bytes[0] else self.args.large_connections)]
+            for round_ in range(self.args.rounds):
+                for size, connections in plan:
+                    self.measure_point(round_, size, connections)
+
+    def measure_point(self, round_, size, connections):
+        rates = {}
+        for case, floor in CASES.items():
+            if self.args.only and not re.search(self.args.only, case):
                 continue
-            with open(f"/proc/{name}/status") as file:
-                total += int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
-        except (OSError, ValueError, AttributeError):
-            continue
-    return total / 1024
+            mode = FLOOR_MODES.get(case)
+            point = self.measure_floor(mode, connections, size) if mode else self.measure_runtime(case, connections, size)
+            rates[case] = point["rate"]
+            point.update(case=case, connections=connections, size=size, round=round_)
+            if floor in rates:
+                point["ratio"] = round(point["rate"] / rates[floor], 3)
+            self.points.append(point)
+            if not self.args.quiet:
+                ratio = f"  {point['ratio']:.2f} of the floor" if "ratio" in point else ""
+                print(f"  {case:32}{size:>6} B {connections:>4} connections {point['rate']:>8.0f}/s{ratio}", file=sys.stderr, flush=True)
 
 
-def up(project):
-    start = time.monotonic()
-    process = subprocess.Popen([RUNNEL, "up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], cwd=project, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True)
-    line = process.stdout.readline()
-    return process, (time.monotonic() - start) * 1000, line
+# ---- what came out
+
+def median(points, key):
+    values = [point[key] for point in points if key in point]
+    return statistics.median(values) if values else None
 
 
-def call(url, data=None):
-    request = urllib.request.Request(url, json.dumps(data).encode() if data is not None else None, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+def summarize(bench, args):
+    rows = []
+    for case in CASES:
+        for size in args.bytes:
+            for connections in sorted({p["connections"] for p in bench.points}):
+                points = [p for p in bench.points if (p["case"], p["size"], p["connections"]) == (case, size, connections)]
+                if not points:
+                    continue
+                most = max((p["memory"] for p in points if p.get("memory")), key=lambda m: m["anon"], default=None)
+                rows.append({"case": case, "bytes": points[0]["bytes"], "connections": connections, "rate": median(points, "rate"),
+                             "p50_us": median(points, "p50_us"), "p99_us": median(points, "p99_us"), "ratio": median(points, "ratio"),
+                             "ratios": [p["ratio"] for p in points if "ratio" in p], "floor": CASES[case],
+                             "least": min(p["least"] for p in points), "most": max(p["most"] for p in points), "memory": most})
+    return {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "command": " ".join(["bench/run.sh"] + sys.argv[1:]),
+            "rounds": args.rounds, "seconds": args.seconds, "rows": rows, "idle": bench.idle[0] if bench.idle else None,
+            "start_ms": statistics.median(bench.starts) if bench.starts else None, "starts_ms": bench.starts}
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"model name\s*:\s*(.*)", file.read())
+    return f"{os.cpu_count()} × {model.group(1) if model else platform.machine()}, Linux {platform.release()}"
+
+
+def time_text(us):
+    return f"{us / 1000:.2f} ms"
+
+
+def print_table(summary):
+    print(f"{summary['date']}, {summary['machine']}; {summary['command']}; medians of {summary['rounds']} rounds of {summary['seconds']} s\n")
+    print("| what | body | connections | requests/s | p50 | p99 | of the floor | memory in load (anonymous / RSS) |")
+    print("| --- | --: | --: | --: | --: | --: | --: | --: |")
+    for row in summary["rows"]:
+        ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else ""
+        memory_text = f"{row['memory']['anon']:.0f} / {row['memory']['rss']:.0f} MB" if row["memory"] else ""
+        print(f"| {row['case']} | {row['bytes']} | {row['connections']} | {row['rate']:,.0f} | {time_text(row['p50_us'])} | "
+              f"{time_text(row['p99_us'])} | {ratio} | {memory_text} |")
+    print()
+    for when, used in (summary["idle"] or {}).items():
+        print(f"Idle {when}: RSS of all {used['processes']:.0f} processes together {used['rss']:.1f} MB (PSS {used['pss']:.1f} MB, anonymous {used['anon']:.1f} MB)")
+    if summary["start_ms"] is not None:
+        print(f"Start to ready: {summary['start_ms']:.0f} ms (median of {len(summary['starts_ms'])})")
+
+
+def numbers(text):
+    return [int(one) for one in text.split(",")]
+
+
+def read_args():
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
+    parser.add_argument("--build", default=f"{ROOT}/build/release", help="the build folder (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (%(default)s)")
+    parser.add_argument("--warmup", type=float, default=0.5, help="seconds before each that do not count (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="the table has their medians (%(default)s)")
+    parser.add_argument("--connections", type=numbers, default=[16, 64, 256], help="keep-alive connections (16,64,256)")
+    parser.add_argument("--bytes", type=numbers, default=[700, 20000], help="sizes of a body (700,20000)")
+    parser.add_argument("--large-connections", type=numbers, default=[64], help="for all sizes but the first (64)")
+    parser.add_argument("--starts", type=int, default=5, help="how often start-up is measured (%(default)s)")
+    parser.add_argument("--only", help="a regular expression: only these rows")
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="the result as JSON, to standard output or a file")
+    parser.add_argument("--smoke", action="store_true", help="a moment of everything, to see that it works; its numbers mean nothing")
+    args = parser.parse_args()
+    args.quiet = args.smoke
+    if args.smoke:
+        args.seconds, args.warmup, args.rounds, args.starts = 0.2, 0.0, 1, 1
+        args.connections, args.large_connections = [4], [4]
+    return args
 
 
 def main():
-    rows = {}
-    with tempfile.TemporaryDirectory() as folder:
-        with open(f"{folder}/post.lua", "w") as out:
-            out.write(LUA)
-        write_bodies(folder, "bench")
-        for mode in ("read", "hmac", "commit"):
-            data = f"{folder}/{mode}"
-            os.mkdir(data)
-            floor = subprocess.Popen([FLOOR, mode, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            port = floor.stdout.readline().strip()
-            rows[f"floor: {mode}"] = [load(folder, f"http://127.0.0.1:{port}/", c) for c in CONNECTIONS]
-            floor.stdin.close()
-            floor.wait()
-
-        project = f"{folder}/project"
-        subprocess.run([RUNNEL, "init", project], check=True, stdout=subprocess.DEVNULL)
-        sandbox = subprocess.Popen([RUNNEL, "sandbox", "--listen", "127.0.0.1:0", "--state", f"{folder}/state.json"],
-                                   stdout=subprocess.PIPE, text=True)
-        url = sandbox.stdout.readline().split("url=")[1].strip()
-        os.remove(f"{project}/workflows/segment-to-discord.yaml")
-        os.makedirs(f"{project}/sources")
-        with open(f"{project}/sources/web.yaml", "w") as out:
-            out.write("uses: segment-webhook-destination\nprops:\n  segmentApp: { account: segment }\n  workspace: workspaces/acme\n"
-                      "  source: workspaces/acme/sources/web\n")
-        with open(f"{project}/workflows/native.yaml", "w") as out:
-            out.write("name: Native\ntriggers:\n  - namespace: hook\n    http: {}\nsettings: { concurrency: { workers: 1 } }\nsteps: []\n")
-        with open(f"{project}/runnel.yaml", "a") as out:
-            out.write(f'egress:\n  allow: [127.0.0.0/8]\n  rewrite: {{ "https://platform.segmentapis.com": "{url}/segment-config" }}\n')
-        process, _, line = up(project)
-        idle = rss_mib(process.pid)
-        sources = json.loads(subprocess.run([RUNNEL, "sources", "--json"], cwd=project, capture_output=True, text=True, check=True).stdout)
-        assert all(s["state"] == "active" for s in sources), sources
-        endpoint = {s["id"]: s["endpoint"] for s in sources}
-        with open(f"{folder}/state.json") as file:
-            destination = next(iter(json.load(file)["segment"].values()))
-        secret = next(c["value"] for c in destination["config"] if c["name"].endswith("/sharedSecret"))
-        rows["native HTTP trigger"] = [load(folder, endpoint["workflows/native/hook"], c) for c in CONNECTIONS]
-        write_bodies(folder, secret)
-        rows["Segment source"] = [load(folder, endpoint["sources/web"], c) for c in CONNECTIONS]
-        loaded = rss_mib(process.pid)
-        process.terminate()
-        process.wait()
-        process, start_ms, _ = up(project)
-        process.terminate()
-        process.wait()
-        sandbox.kill()
-        sandbox.wait()
-
-    print(f"{'':24}" + "".join(f"{c:>9} conn  p50       p99      " for c in CONNECTIONS))
-    for name, results in rows.items():
-        print(f"{name:24}" + "".join(f"{r:>9.0f}/s    {p50:9} {p99:9}" + (f" {bad} bad" if bad else "") for r, p50, p99, bad in results))
-    for name, floor in (("native HTTP trigger", "floor: commit"), ("Segment source", "floor: commit")):
-        ratios = ", ".join(f"{rows[name][i][0] / rows[floor][i][0]:.2f} at {c}" for i, c in enumerate(CONNECTIONS))
-        print(f"{name} / {floor}: {ratios}")
-    print(f"RSS of all processes: {idle:.0f} MiB idle, {loaded:.0f} MiB after the load; start to ready: {start_ms:.0f} ms")
-    if any(bad for results in rows.values() for *_, bad in results):
-        print("some requests were not accepted", file=sys.stderr)
-        return 1
+    args = read_args()
+    with tempfile.TemporaryDirectory(prefix="runnel-bench-") as folder:
+        try:
+            bench = Bench(args, folder)
+            bench.measure()
+        except Failed as failure:
+            print(f"bench: {failure}", file=sys.stderr)
+            return 1
+    summary = summarize(bench, args)
+    if args.json == "-":
+        print(json.dumps(summary, indent=1))
+        return 0
+    print_table(summary)
+    if args.json:
+        with open(args.json, "w") as out:
+            json.dump(summary, out, indent=1)
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
