@@ -1,5 +1,6 @@
 /* Which endpoint a request is for: /e/<key>/any/path, or <key>.localhost/any/path. */
 #include "api/routes.h"
+#include "engine/metrics.h"
 
 static bool split_host(struct str host, struct str *ret_key)
 {
@@ -54,6 +55,7 @@ void ingest_handle(void *ctx, const struct http_request *request, struct http_re
     }
     if (!split_host(request->host, &key)) {
         if (!str_starts(path, "/e/")) {
+            engine_count_answer(server->engine, 404, "no_endpoint");
             http_response_set(
                 response, 404, "application/json",
                 STR("{\"error\":\"not_found\",\"message\":\"endpoints are at /e/<key>\"}"));
@@ -65,4 +67,10 @@ void ingest_handle(void *ctx, const struct http_request *request, struct http_re
         path = slash ? str_n(slash, path.len - key.len) : STR("/");
     }
     engine_ingest(server->engine, key, path, request, response);
+    engine_count_answer(server->engine, response->status, response->reason);
+}
+
+void ingest_refused(void *ctx, int status)
+{
+    engine_count_answer(((struct server *)ctx)->engine, status, "listener");
 }

@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "api/streams.h"
 
 #include "base/encode.h"
 #include "base/ids.h"
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    ADMIN_THREADS = 16,
+    ADMIN_THREADS = 32, /* a browser opens six connections; streams leave theirs */
     STOP_GRACE_MS = 10000,
     TOKEN_BYTES = 32,
 };
@@ -61,6 +62,7 @@ static int listen_ingest(struct server *server, const struct engine_listen *sett
         .tls_certificate = settings->tls_certificate,
         .tls_key = settings->tls_key,
         .handler = ingest_handle,
+        .on_refused = ingest_refused,
         .ctx = server,
     };
     int rc = http_server_start(&options, &server->ingest, err);
@@ -97,6 +99,7 @@ int server_start(const struct server_options *options, struct server **ret,
     struct server *server = xcalloc(1, sizeof(*server));
     struct engine_listen settings = {0};
     server->shutdown_pipe[0] = server->shutdown_pipe[1] = -1;
+    pthread_mutex_init(&server->code_lock, NULL);
     int rc = http_client_global_init(err);
     if (rc == 0 && pipe2(server->shutdown_pipe, O_CLOEXEC | O_NONBLOCK))
         rc = err_set(err, RN_EIO, "pipe: %s", strerror(errno));
@@ -109,6 +112,7 @@ int server_start(const struct server_options *options, struct server **ret,
     if (rc == 0 && !options->has_no_ingest)
         rc = listen_ingest(server, &settings, options->listen ? options->listen : settings.listen,
                            err);
+    rc = rc ? rc : streams_start(server->engine, &server->streams, err);
     rc = rc ? rc : listen_admin(server, options->admin ? options->admin : settings.admin, err);
     rc = rc ? rc : engine_start(server->engine, err);
     if (rc == 0 && !options->engine.is_passive)
@@ -163,6 +167,7 @@ void server_stop(struct server *server)
         engine_stop(server->engine, STOP_GRACE_MS);
     if (server->admin)
         http_server_stop(server->admin, STOP_GRACE_MS);
+    streams_stop(server->streams);
     if (server->data_dir) {
         char *path = xasprintf("%s/runtime.json", server->data_dir);
         if (server->admin)
@@ -170,10 +175,12 @@ void server_stop(struct server *server)
         free(path);
     }
     engine_free(server->engine);
+    streams_free(server->streams);
     if (server->shutdown_pipe[0] >= 0) {
         close(server->shutdown_pipe[0]);
         close(server->shutdown_pipe[1]);
     }
+    pthread_mutex_destroy(&server->code_lock);
     free(server->data_dir);
     free(server);
 }

@@ -21,6 +21,8 @@ struct engine *server_engine(struct server *server);
 const char *server_ingest_url(const struct server *server); /* "" without one */
 const char *server_admin_url(const struct server *server);
 const char *server_token(const struct server *server);
+/* A link to the console that signs in whoever opens it first, within 15 minutes; the caller frees. */
+char *server_link(struct server *server);
 /* Asks for the end, as POST /api/v1/shutdown does. Safe in a signal handler: writes one byte to a
  * pipe. */
 void server_request_shutdown(struct server *server, bool deactivates);

@@ -146,6 +146,11 @@ int client_call(struct client *client, const char *method, const char *path,
         rc = err_set(err, response.status == 404 ? RN_ENOTFOUND : RN_EFAILED, "%s",
                      detail ? detail : "the runtime refused it");
     }
+    if (rc == 0 && json_is(json_get(answer, "data"), JSON_ARRAY)) { /* a list: its first page */
+        struct json *data = json_take(answer, "data");
+        json_free(answer);
+        answer = data;
+    }
     if (rc == 0 && ret) {
         *ret = answer;
         answer = NULL;

@@ -175,6 +175,9 @@ static int run(const struct args *args)
                server_admin_url(server), sandbox ? " sandbox=" : "",
                sandbox ? sandbox_url(sandbox) : "");
         fflush(stdout);
+        char *link = server_link(server);
+        fprintf(stderr, "console: %s (signs in once, within 15 minutes)\n", link);
+        free(link);
         char *data =
             args->options[DATA] ? xstrdup(args->options[DATA]) : xasprintf("%s/.runnel", dir);
         serve(server, signals, dir, data);

@@ -327,6 +327,33 @@ int engine_resume(struct engine *engine, struct str run, struct str step, struct
     return resume.can_resume ? 0 : err_set(err, RN_ECONFLICT, "the step does not wait any more");
 }
 
+int engine_resume_run(struct engine *engine, const char *id, struct json *data, struct err *err)
+{
+    struct json *run = NULL;
+    char place[48] = "", token[33];
+    uint64_t run_id = 0;
+    int rc = engine_run_detail(engine, id, &run, err);
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s)) {
+        int64_t position = json_get_i64(s, "position", 0), attempt = json_get_i64(s, "attempt", 0);
+        if (!json_get(s, "wait") || json_get(s, "resumed"))
+            continue;
+        (void)snprintf(place, sizeof(place), "%lld.%lld", (long long)position, (long long)attempt);
+        (void)!id_parse("run", str_from(id), &run_id);
+        resume_token(engine, run_id, (uint32_t)position, (uint32_t)attempt, token);
+    }
+    bool can_wait = str_eq_c(json_get_text(run, "status"), "paused") ||
+                    str_eq_c(json_get_text(run, "status"), "waiting");
+    json_free(run);
+    if (rc == 0 && (!place[0] || !can_wait))
+        rc = err_set(err, RN_ECONFLICT, "%s does not wait for a resume", id);
+    if (rc) {
+        json_free(data);
+        return rc;
+    }
+    return engine_resume(engine, str_from(id), str_from(place), str_from(token), STR("resume"),
+                         data, err);
+}
+
 /* ---- configure time */
 
 /* Calls a plugin host and parses its answer; the answer's error becomes the caller's. */

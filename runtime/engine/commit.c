@@ -118,7 +118,7 @@ static int put_log(struct store_tx *tx, const char *id, const struct json *line,
     char *value = json_text(line, &size);
     rc = rc ? rc : kv_put(tx, SPACE_SOURCE_LOGS, str_n(key, (size_t)n), str_n(value, size), err);
     free(value);
-    return rc;
+    return rc ? rc : change_note_log(tx, str_n(key, (size_t)n), err);
 }
 
 static int apply(struct store_tx *tx, void *ctx, struct err *err)

@@ -549,7 +549,11 @@ struct keep_version {
 static int apply_version(struct store_tx *tx, void *ctx, struct err *err)
 {
     const struct workflow *workflow = ((struct keep_version *)ctx)->workflow;
-    return kv_put(tx, SPACE_VERSIONS, str_from(workflow->sha256), str_from(workflow->text), err);
+    int rc = kv_put(tx, SPACE_VERSIONS, str_from(workflow->sha256), str_from(workflow->text), err);
+    char *key = xasprintf("%s\x01%013lld", workflow->id, (long long)clock_now_ms());
+    rc = rc ? rc : kv_put(tx, SPACE_VERSION_LOG, str_from(key), str_from(workflow->sha256), err);
+    free(key);
+    return rc;
 }
 
 /* Every version of a workflow that ever ran stays readable. */

@@ -1,5 +1,6 @@
 /* Opening, starting, reloading and stopping: the order in which the parts come and go. */
 #include "engine/internal.h"
+#include "engine/metrics.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -143,6 +144,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->hosts = hosts_new(engine, engine->project->limits.plugin_memory);
     engine->expressions = expr_engine_new(engine->supervisor);
     engine->loop = loop_new();
+    engine->metrics = metrics_new();
     engine->dispatcher = dispatcher_new(engine);
     engine->scheduler = scheduler_new(engine);
     return deploy_load(engine, err);
@@ -320,6 +322,7 @@ void engine_free(struct engine *engine)
     scheduler_free(engine->scheduler);
     dispatcher_free(engine->dispatcher);
     hosts_free(engine->hosts);
+    metrics_free(engine->metrics);
     http_client_free(engine->client);
     map_release(&engine->endpoints, NULL);
     map_release(&engine->instances, unref_instance);

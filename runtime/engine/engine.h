@@ -64,7 +64,7 @@ int engine_reload(struct engine *engine, struct problems *problems, struct err *
  */
 int engine_deactivate_all(struct engine *engine, struct err *err) MUST_USE;
 
-/* ---- looking (report.c). Lists have newest first; `before` an id as text or NULL. */
+/* ---- looking (report.c; the lists of events and runs: browse.h). */
 struct json *engine_status(struct engine *engine); /* version, pid, urls, counts, store, hosts */
 struct json *engine_workflows(
     struct engine *engine); /* [{id, name, active, version, queued, running, problems}] */
@@ -78,13 +78,8 @@ struct json *engine_schedules(struct engine *engine, size_t upcoming);
 struct json *engine_components(struct engine *engine); /* the descriptions, one list */
 int engine_component(struct engine *engine, const char *key, struct json **ret,
                      struct err *err) MUST_USE;
-int engine_events(struct engine *engine, const char *emitter, const char *before, size_t limit,
-                  struct json **ret, struct err *err) MUST_USE;
 int engine_event(struct engine *engine, const char *id, struct json **ret,
                  struct err *err) MUST_USE;
-/* `since_ms` 0: all. */
-int engine_runs(struct engine *engine, const char *workflow, const char *status, int64_t since_ms,
-                const char *before, size_t limit, struct json **ret, struct err *err) MUST_USE;
 /* Everything about a run: event, steps with attempts, inputs, exports, logs, timings. */
 int engine_run_detail(struct engine *engine, const char *id, struct json **ret,
                       struct err *err) MUST_USE;
@@ -110,6 +105,9 @@ int engine_cancel_run(struct engine *engine, const char *id, struct err *err) MU
  * does not wait any more. */
 int engine_resume(struct engine *engine, struct str run, struct str step, struct str token,
                   struct str verb, struct json *data, struct err *err) MUST_USE;
+/* The same for the newest step of the run that waits, by someone who needs no URL. RN_ECONFLICT. */
+int engine_resume_run(struct engine *engine, const char *id, struct json *data,
+                      struct err *err) MUST_USE;
 /* Waits until the run has ended, at most wait_ms. RN_ETIMEDOUT. */
 int engine_wait_run(struct engine *engine, const char *id, int64_t wait_ms,
                     struct err *err) MUST_USE;

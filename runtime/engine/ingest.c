@@ -9,6 +9,7 @@ static void answer_error(struct http_response *response, int status, const char 
                          const char *text)
 {
     struct json *body = json_new_object();
+    response->reason = word;
     json_set_string(body, "error", word);
     json_set_string(body, "message", text);
     size_t size = 0;

@@ -38,6 +38,8 @@
 #define SPACE_SCHEDULES "schedule"        /* instance id → what has fired (schedule.c) */
 #define SPACE_ACCOUNTS "account"          /* name → sealed {app, auth} */
 #define SPACE_TOKENS "account-token"      /* name → sealed rotated refresh token */
+/* workflow \x01 ms, 13 digits → sha256: when a version was first deployed */
+#define SPACE_VERSION_LOG "workflow-version-log"
 /* id \x01 slot → {ts, level, text}: a ring of SOURCE_LOG_LINES */
 #define SPACE_SOURCE_LOGS "source-log"
 #define SPACE_SOURCE_LOG_NEXT "source-log-next" /* id → lines so far, decimal */
@@ -46,6 +48,7 @@
 
 struct accounts;
 struct hosts;
+struct metrics;
 struct dispatcher;
 struct deployer;
 struct scheduler;
@@ -67,6 +70,7 @@ struct engine {
     struct expr_engine *expressions;
     struct loop *loop;
     struct accounts *accounts;
+    struct metrics *metrics;
     struct dispatcher *dispatcher; /* loop thread */
     struct scheduler *scheduler;   /* schedule.c */
     struct responders *responders; /* respond.c */
@@ -293,6 +297,13 @@ void scheduler_set(struct engine *engine);
 /* Fires nothing any more. [loop thread] */
 void scheduler_stop(struct scheduler *scheduler);
 size_t scheduler_running(struct scheduler *scheduler); /* runs of timed sources. [any thread] */
+
+/* ---- report.c: records as JSON */
+struct json *report_event(const struct event_record *record, bool with_body);
+struct json *report_run(const struct run_record *record);
+struct json *report_queued(const struct queue_entry *entry);
+int report_read_id(const char *prefix, const char *text, uint64_t *ret,
+                   struct err *err) MUST_USE; /* NULL: 0 */
 
 /* ---- deploy.c */
 /* What is deployed, from the store into the maps: at start, before deploy(). */

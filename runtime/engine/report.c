@@ -1,5 +1,6 @@
 /* What the API and the command line show: JSON from the store and from what is in memory. Thread:
  * any but the loop's. */
+#include "engine/browse.h"
 #include "engine/internal.h"
 
 #include <unistd.h>
@@ -199,7 +200,7 @@ static void set_time(struct json *item, const char *name, int64_t ms)
     json_set_string(item, name, text);
 }
 
-static struct json *event_json(const struct event_record *record, bool with_body)
+struct json *report_event(const struct event_record *record, bool with_body)
 {
     struct json *item = json_new_object();
     set_id(item, "id", "evt", record->id);
@@ -217,33 +218,12 @@ static struct json *event_json(const struct event_record *record, bool with_body
     return item;
 }
 
-static int each_event(void *ctx, const struct event_record *record)
-{
-    (void)json_append(ctx, event_json(record, false));
-    return 0;
-}
-
-static int read_before(const char *prefix, const char *before, uint64_t *ret, struct err *err)
+int report_read_id(const char *prefix, const char *before, uint64_t *ret, struct err *err)
 {
     *ret = 0;
     if (before && id_parse(prefix, str_from(before), ret))
         return err_set(err, RN_EINVAL, "\"%s\" is no id of the form %s_…", before, prefix);
     return 0;
-}
-
-int engine_events(struct engine *engine, const char *emitter, const char *before, size_t limit,
-                  struct json **ret, struct err *err)
-{
-    uint64_t id = 0;
-    struct store_view *view = NULL;
-    int rc = read_before("evt", before, &id, err);
-    rc = rc ? rc : store_view_begin(engine->store, &view, err);
-    if (rc)
-        return rc;
-    *ret = json_new_array();
-    rc = event_each(STORE_VIEW(view), str_from(emitter), id, limit, each_event, *ret);
-    store_view_end(view);
-    return rc;
 }
 
 int engine_event(struct engine *engine, const char *text, struct json **ret, struct err *err)
@@ -258,14 +238,14 @@ int engine_event(struct engine *engine, const char *text, struct json **ret, str
         return rc;
     rc = event_get(STORE_VIEW(view), id, &record);
     if (rc == 0)
-        *ret = event_json(&record, true);
+        *ret = report_event(&record, true);
     store_view_end(view);
     return rc ? err_set(err, rc, "there is no event %s (any more)", text) : 0;
 }
 
 /* ---- runs */
 
-static struct json *run_json(const struct run_record *record)
+struct json *report_run(const struct run_record *record)
 {
     struct json *item = json_new_object(), *detail = NULL;
     if (json_parse_own(record->detail, &detail, NULL))
@@ -293,69 +273,15 @@ static struct json *run_json(const struct run_record *record)
     return item;
 }
 
-struct run_list {
-    struct json *list;
-    int64_t since_ms;
-};
-
-static int each_run(void *ctx, const struct run_record *record)
+struct json *report_queued(const struct queue_entry *entry)
 {
-    struct run_list *runs = ctx;
-    if (runs->since_ms && id_ms(record->id) < runs->since_ms)
-        return 1;
-    (void)json_append(runs->list, run_json(record));
-    return 0;
-}
-
-static int each_queued(void *ctx, const struct queue_entry *entry)
-{
-    struct run_list *runs = ctx;
-    struct json *item = json_append(runs->list, json_new_object());
+    struct json *item = json_new_object();
     set_id(item, "id", "run", entry->run_id);
     json_set_str(item, "workflow", entry->workflow);
     json_set_string(item, "status", "queued");
     set_id(item, "event", "evt", entry->event_id);
     set_time(item, "created", id_ms(entry->run_id));
-    return 0;
-}
-
-struct queue_list {
-    struct store_view *view;
-    struct run_list *runs;
-    size_t limit;
-};
-
-static int each_queue(void *ctx, struct str workflow)
-{
-    struct queue_list *queues = ctx;
-    return queue_each(STORE_VIEW(queues->view), workflow, 0, queues->limit, each_queued,
-                      queues->runs);
-}
-
-int engine_runs(struct engine *engine, const char *workflow, const char *status, int64_t since_ms,
-                const char *before, size_t limit, struct json **ret, struct err *err)
-{
-    uint64_t id = 0;
-    struct store_view *view = NULL;
-    struct run_list runs = {json_new_array(), since_ms};
-    int rc = read_before("run", before, &id, err);
-    rc = rc ? rc : store_view_begin(engine->store, &view, err);
-    if (rc == 0 && !before && (!status || strcmp(status, "queued") == 0)) {
-        struct queue_list queues = {view, &runs, limit};
-        if (workflow)
-            (void)each_queue(&queues, str_from(workflow));
-        else
-            (void)queue_workflows(STORE_VIEW(view), each_queue, &queues);
-    }
-    if (rc == 0 && (!status || strcmp(status, "queued") != 0))
-        (void)run_each(STORE_VIEW(view), str_from(workflow), str_from(status), id, limit, each_run,
-                       &runs);
-    store_view_end(view);
-    if (rc)
-        json_free(runs.list);
-    else
-        *ret = runs.list;
-    return rc;
+    return item;
 }
 
 static int each_step(void *ctx, const struct step_record *record)
@@ -400,7 +326,7 @@ static int each_step(void *ctx, const struct step_record *record)
 
 struct find_queued {
     uint64_t run_id;
-    struct run_list runs;
+    struct json *found;
     struct store_view *view;
 };
 
@@ -410,7 +336,7 @@ static int each_queue_find(void *ctx, struct str workflow)
     struct queue_entry entry;
     if (queue_get(STORE_VIEW(find->view), workflow, find->run_id, &entry))
         return 0;
-    (void)each_queued(&find->runs, &entry);
+    find->found = report_queued(&entry);
     return 1;
 }
 
@@ -426,20 +352,19 @@ int engine_run_detail(struct engine *engine, const char *text, struct json **ret
         return rc;
     rc = run_get(STORE_VIEW(view), id, &record);
     if (rc == 0) {
-        struct json *run = run_json(&record);
+        struct json *run = report_run(&record);
         struct event_record event;
         if (event_get(STORE_VIEW(view), record.event_id, &event) == 0)
-            (void)json_set(run, "trigger_event", event_json(&event, true));
+            (void)json_set(run, "trigger_event", report_event(&event, true));
         rc = step_each(STORE_VIEW(view), id, each_step, json_set(run, "steps", json_new_array()));
         *ret = run;
     } else if (rc == RN_ENOTFOUND) {
-        struct find_queued find = {id, {json_new_array(), 0}, view};
+        struct find_queued find = {id, NULL, view};
         (void)queue_workflows(STORE_VIEW(view), each_queue_find, &find);
-        if (json_count(find.runs.list)) {
-            *ret = json_take_first(find.runs.list);
+        if (find.found) {
+            *ret = find.found;
             rc = 0;
         }
-        json_free(find.runs.list);
     }
     store_view_end(view);
     return rc ? err_set(err, rc, "there is no run %s (any more)", text) : 0;
@@ -527,8 +452,9 @@ int engine_logs(struct engine *engine, const char *what, size_t limit, struct js
         (void)kv_each(STORE_VIEW(view), SPACE_SOURCE_LOGS, each_source_log, &logs);
         store_view_end(view);
         struct json *runs = NULL;
-        if (!what && engine_runs(engine, NULL, NULL, 0, NULL, 100, &runs, NULL) == 0)
-            for (const struct json *r = json_first(runs); r; r = json_next(r))
+        struct engine_query newest = {.limit = 100};
+        if (!what && engine_runs(engine, &newest, &runs, NULL) == 0)
+            for (const struct json *r = json_first(json_get(runs, "data")); r; r = json_next(r))
                 run_logs(engine, json_get_c(r, "id"), logs.list);
         json_free(runs);
     }

@@ -2,6 +2,7 @@
  * Thread: the loop's. */
 #include "engine/run.h"
 #include "base/fault.h"
+#include "engine/metrics.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -429,6 +430,7 @@ static void add_error_event(struct commit *c, const struct run *run)
 static void commit_end(struct run *run)
 {
     run->is_ending = true;
+    metrics_run_ended(run->engine->metrics, run->end_status);
     run->ended_ms = clock_now_ms();
     fault_point("run.before_end");
     struct commit *c = commit_new(run, RUN_ENDED);

@@ -1,5 +1,6 @@
 /* A strand: one list of steps, gone through in order (run.h). What a step does is in step.c (actions),
  * block.c and flow_step.c; here is what comes before and after it. Thread: the loop's. */
+#include "engine/metrics.h"
 #include "engine/run.h"
 
 #include <assert.h>
@@ -184,6 +185,8 @@ struct json *strand_result(struct strand *strand, const char *status)
     json_set_string(result, "status", status);
     json_set_integer(result, "started_ms", strand->attempt_ms);
     json_set_integer(result, "ended_ms", clock_now_ms());
+    metrics_step(strand->run->engine->metrics, strand_step(strand)->use.key, status,
+                 clock_now_ms() - strand->attempt_ms);
     pthread_mutex_lock(&strand->log_lock);
     if (strand->logs)
         (void)json_set(result, "logs", strand->logs);

@@ -102,6 +102,21 @@ static int insert(struct buf *out, const struct yaml_doc *doc, const struct json
     return 0;
 }
 
+/* A new member of the whole document, behind its first one. */
+static int insert_first(struct buf *out, const struct yaml_doc *doc, struct str name,
+                        struct str text)
+{
+    const struct json *first = json_first(doc->root);
+    size_t at = line_end(doc, end_of(doc, first));
+    struct buf line = BUF_INIT(LIMIT_YAML_BYTES);
+    if (at > 0 && doc->text[at - 1] != '\n')
+        buf_add_char(&line, '\n');
+    buf_addf(&line, STR_FMT ": " STR_FMT "\n", STR_ARG(name), STR_ARG(text));
+    splice(out, doc, at, at, buf_str(&line));
+    buf_release(&line);
+    return 0;
+}
+
 static int change(struct buf *out, const struct yaml_doc *doc, struct str path, struct str text,
                   struct err *err)
 {
@@ -114,6 +129,9 @@ static int change(struct buf *out, const struct yaml_doc *doc, struct str path, 
     size_t dot = path.len;
     while (dot > 0 && path.ptr[dot - 1] != '.')
         dot--;
+    bool is_root = dot == 0 && !memchr(path.ptr, '[', path.len);
+    if (is_root && !old && json_first(doc->root))
+        return insert_first(out, doc, path, text);
     if (dot == 0 || old)
         return err_set(err, RN_EINVAL, "\"" STR_FMT "\" cannot be set", STR_ARG(path));
     struct str parent = str_n(path.ptr, dot - 1);

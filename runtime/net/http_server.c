@@ -157,6 +157,8 @@ static void refuse(struct http_server *server, struct http_slot *slot, struct mg
     bool is_head = mg_get_request_info(conn)->request_method &&
                    strcmp(mg_get_request_info(conn)->request_method, "HEAD") == 0;
     int64_t now_ms = http_now_ms();
+    if (server->options.on_refused)
+        server->options.on_refused(server->options.ctx, status);
     buf_release(&response->headers);
     buf_release(&response->body);
     *response = (struct http_response){

@@ -48,6 +48,7 @@ struct http_response {
                            Date and Connection are the listener's */
     struct buf body;    /* not sent for HEAD, 204 and 304 */
     bool close;         /* close the connection after this answer */
+    const char *reason; /* for the handler's own use: why it refused, a word; NULL */
     /* Instead of `body`, for what has no end (server-sent events): the head goes out, then the
      * connection leaves the listener, whose thread is free for others. `take_over` is called once,
      * on that thread, with the socket (non-blocking, the callee's to close), or with -1 when the
@@ -81,6 +82,8 @@ struct http_server_options {
     const char *tls_key;
     http_handler handler;
     http_body_limit body_limit_of;
+    /* Told of each request that the listener itself refuses. May be NULL. */
+    void (*on_refused)(void *ctx, int status);
     void *ctx;
 };
 

@@ -1,0 +1,119 @@
+/* Events that a person makes or removes. Thread: any but the loop's. */
+#include "engine/browse.h"
+#include "engine/internal.h"
+
+struct emission {
+    struct instance *instance;
+    const char *channel;
+    struct str summary, event;
+    struct subscriber *subscribers; /* a copy */
+    size_t subscriber_count;
+    uint64_t event_id;
+    uint64_t *run_ids;
+};
+
+static int apply_emission(struct store_tx *tx, void *ctx, struct err *err)
+{
+    struct emission *e = ctx;
+    int64_t now = clock_now_ms();
+    struct event_record record = {.ts = now,
+                                  .received_ms = now,
+                                  .emitter = str_from(e->instance->id),
+                                  .name = str_from(e->channel),
+                                  .summary = e->summary,
+                                  .event = e->event};
+    int rc = event_put(tx, &record, err);
+    e->event_id = record.id;
+    for (size_t i = 0; i < e->subscriber_count && rc == 0; i++) {
+        char detail[160];
+        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"}", e->subscribers[i].trigger);
+        struct queue_entry entry = {.event_id = record.id,
+                                    .workflow = str_from(e->subscribers[i].workflow),
+                                    .detail = str_n(detail, (size_t)n)};
+        rc = queue_push(tx, &entry, err);
+        e->run_ids[i] = entry.run_id;
+    }
+    return rc;
+}
+
+static void copy_subscribers(struct emission *e)
+{
+    pthread_mutex_lock(&e->instance->lock);
+    e->subscribers = xcalloc(e->instance->subscriber_count, sizeof(*e->subscribers));
+    for (size_t i = 0; i < e->instance->subscriber_count; i++) {
+        const struct subscriber *s = &e->instance->subscribers[i];
+        if (strcmp(s->channel, e->channel ? e->channel : "") != 0)
+            continue;
+        e->subscribers[e->subscriber_count++] =
+            (struct subscriber){.workflow = xstrdup(s->workflow), .trigger = xstrdup(s->trigger)};
+    }
+    pthread_mutex_unlock(&e->instance->lock);
+    e->run_ids = xcalloc(e->subscriber_count, sizeof(*e->run_ids));
+}
+
+static struct json *emission_result(struct engine *engine, const struct emission *e)
+{
+    struct json *result = json_new_object();
+    char id[ID_TEXT_MAX];
+    id_format("evt", e->event_id, id);
+    json_set_string(result, "event", id);
+    struct json *runs = json_set(result, "runs", json_new_array());
+    for (size_t i = 0; i < e->subscriber_count; i++) {
+        struct json *item = json_append(runs, json_new_object());
+        id_format("run", e->run_ids[i], id);
+        json_set_string(item, "run", id);
+        json_set_string(item, "workflow", e->subscribers[i].workflow);
+        dispatcher_wake(engine, e->subscribers[i].workflow);
+    }
+    return result;
+}
+
+int engine_emit(struct engine *engine, const char *source, const char *channel, const char *summary,
+                const struct json *event, struct json **ret, struct err *err)
+{
+    struct emission e = {.instance = instance_by_id(engine, source), .channel = channel};
+    if (!e.instance)
+        return err_set(err, RN_ENOTFOUND, "there is no source \"%s\" (see `runnel sources`)",
+                       source);
+    if (channel && strlen(channel) > LIMIT_EMIT_ID) {
+        source_instance_unref(e.instance);
+        return err_set(err, RN_ETOOBIG, "a channel's name has at most %d bytes", LIMIT_EMIT_ID);
+    }
+    size_t size = 0;
+    char *text = event ? json_text(event, &size) : NULL;
+    e.event = text ? str_n(text, size) : STR("{}");
+    e.summary = str_from(summary ? summary : "test event");
+    if (e.summary.len > LIMIT_SUMMARY)
+        e.summary.len = LIMIT_SUMMARY;
+    copy_subscribers(&e);
+    int rc = store_run(engine->store, apply_emission, &e, true, err);
+    if (rc == 0)
+        *ret = emission_result(engine, &e);
+    for (size_t i = 0; i < e.subscriber_count; i++) {
+        free(e.subscribers[i].workflow);
+        free(e.subscribers[i].trigger);
+    }
+    free(e.subscribers);
+    free(e.run_ids);
+    free(text);
+    source_instance_unref(e.instance);
+    return rc;
+}
+
+static int apply_delete(struct store_tx *tx, void *ctx, struct err *err)
+{
+    return event_delete(tx, *(const uint64_t *)ctx, err);
+}
+
+int engine_event_delete(struct engine *engine, const char *text, struct err *err)
+{
+    uint64_t id = 0;
+    if (id_parse("evt", str_from(text), &id))
+        return err_set(err, RN_EINVAL, "\"%s\" is no event's id (evt_…)", text);
+    int rc = store_run(engine->store, apply_delete, &id, false, err);
+    if (rc == RN_ENOTFOUND)
+        return err_set(err, rc, "there is no event %s (any more)", text);
+    if (rc == RN_EEXISTS)
+        return err_set(err, rc, "%s cannot go yet: a run that has not ended needs it", text);
+    return rc;
+}
