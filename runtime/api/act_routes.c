@@ -81,6 +81,16 @@ static void post_emit(struct call *call)
     free(id);
 }
 
+static void post_fire(struct call *call)
+{
+    struct err err = ERR_INIT;
+    struct json *value = NULL;
+    const char *id = json_get_c(call->body, "id");
+    int rc = id ? engine_fire(call->engine, id, &value, &err)
+                : err_set(&err, RN_EINVAL, "`id` is missing: a schedule's or a source's id");
+    call_finish(call, rc, value, &err);
+}
+
 static void delete_event(struct call *call)
 {
     struct err err = ERR_INIT;
@@ -256,6 +266,7 @@ const struct route act_routes[] = {
     {"POST", "workflows/*/enable", post_enable, false},
     {"POST", "workflows/*/disable", post_disable, false},
     {"POST", "sources/*/emit", post_emit, false},
+    {"POST", "fire", post_fire, false},
     {"DELETE", "events/*", delete_event, false},
     {"POST", "runs/*/cancel", post_cancel, false},
     {"POST", "replay", post_replay, false},

@@ -4,7 +4,7 @@
 #include "engine/browse.h"
 #include "engine/metrics.h"
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 1000, WAIT_MAX_MS = 60000 };
+enum { UPCOMING_MAX = 100, LIST_DEFAULT = 50, LIST_MAX = 1000, WAIT_MAX_MS = 60000 };
 
 static size_t limit_of(const struct call *call)
 {
@@ -98,6 +98,15 @@ static void get_source(struct call *call)
 static void get_endpoints(struct call *call)
 {
     call_answer_list(call, engine_endpoints(call->engine));
+}
+
+static void get_schedules(struct call *call)
+{
+    uint64_t next = 1;
+    if (call_query(call, "next"))
+        (void)!num_parse_u64(str_from(call_query(call, "next")), &next);
+    call_answer_list(call,
+                     engine_schedules(call->engine, next < UPCOMING_MAX ? next : UPCOMING_MAX));
 }
 
 static void get_components(struct call *call)
@@ -203,6 +212,7 @@ const struct route browse_routes[] = {
     {"GET", "sources", get_sources, false},
     {"GET", "sources/*", get_source, false},
     {"GET", "endpoints", get_endpoints, false},
+    {"GET", "schedules", get_schedules, false},
     {"GET", "components", get_components, false},
     {"GET", "components/*", get_component, false},
     {"GET", "events", get_events, false},

@@ -38,7 +38,7 @@ extern const struct command command_up, command_down, command_check, command_run
     command_runs, command_inspect, command_replay, command_logs, command_components,
     command_accounts, command_options, command_configure, command_endpoints, command_init,
     command_doctor, command_workflows, command_sources, command_sandbox, command_new,
-    command_schedule, command_fire;
+    command_schedule, command_fire, command_console;
 
 /* The project's folder: --project, else the current one. */
 const char *cli_project(const char *option);

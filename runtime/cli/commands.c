@@ -9,7 +9,7 @@ static const struct command *const commands[] = {
     &command_replay,    &command_logs,     &command_workflows, &command_sources,
     &command_endpoints, &command_schedule, &command_fire,      &command_components,
     &command_accounts,  &command_options,  &command_configure, &command_sandbox,
-    &command_new,       &command_doctor,
+    &command_new,       &command_doctor,   &command_console,
 };
 
 static void print_overview(FILE *out)
