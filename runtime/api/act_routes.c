@@ -109,6 +109,18 @@ static void post_cancel(struct call *call)
     free(id);
 }
 
+static void post_resume(struct call *call)
+{
+    struct err err = ERR_INIT;
+    char *id = call_segment(call, 1);
+    struct json *data = json_new_object();
+    if (call->body)
+        (void)json_set(data, "body", json_copy(call->body));
+    int rc = engine_resume_run(call->engine, id, data, &err);
+    call_finish(call, rc, NULL, &err);
+    free(id);
+}
+
 /* A run's event, changed by hand, as a new event of the same workflow. */
 static int replay_edited(struct call *call, const char *id, const struct json *event,
                          struct json *list, struct err *err)
@@ -269,6 +281,7 @@ const struct route act_routes[] = {
     {"POST", "fire", post_fire, false},
     {"DELETE", "events/*", delete_event, false},
     {"POST", "runs/*/cancel", post_cancel, false},
+    {"POST", "runs/*/resume", post_resume, false},
     {"POST", "replay", post_replay, false},
     {"POST", "reload", post_reload, false},
     {"POST", "accounts", post_account, false},
