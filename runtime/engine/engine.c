@@ -1,6 +1,6 @@
 /* Opening, starting, reloading and stopping: the order in which the parts come and go. */
-#include "engine/internal.h"
 #include "engine/metrics.h"
+#include "engine/respond.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -147,6 +147,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->metrics = metrics_new();
     engine->dispatcher = dispatcher_new(engine);
     engine->scheduler = scheduler_new(engine);
+    engine->responders = responders_new();
     return deploy_load(engine, err);
 }
 
@@ -320,6 +321,7 @@ void engine_free(struct engine *engine)
     store_close(engine->store);
     loop_free(engine->loop);
     scheduler_free(engine->scheduler);
+    responders_free(engine->responders);
     dispatcher_free(engine->dispatcher);
     hosts_free(engine->hosts);
     metrics_free(engine->metrics);

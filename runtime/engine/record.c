@@ -32,6 +32,8 @@ char *record_detail(const struct run *run)
     if (run->depth)
         json_set_integer(detail, "depth", run->depth);
     json_set_string(detail, "key", run->key);
+    if (run->is_unstored)
+        json_set_boolean(detail, "nostore", true);
     json_set_string(detail, "exit_reason", run->exit_reason);
     if (run->error)
         (void)json_set(detail, "error", json_copy(run->error));
@@ -54,6 +56,7 @@ void record_read_detail(struct run *run, const struct json *detail)
     run->replay_from = copy_of(detail, "replay_from");
     run->parent = copy_of(detail, "parent");
     run->key = copy_of(detail, "key");
+    run->is_unstored = json_get_bool(detail, "nostore", false);
     run->depth = (int)json_get_i64(detail, "depth", 0);
     run->created_ms = json_get_i64(detail, "created_ms", id_ms(run->id));
     run->started_ms = json_get_i64(detail, "started_ms", 0);

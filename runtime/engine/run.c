@@ -3,6 +3,7 @@
 #include "engine/run.h"
 #include "base/fault.h"
 #include "engine/metrics.h"
+#include "engine/respond.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -96,6 +97,7 @@ struct json *run_error(int code, const char *text, const char *step)
 
 void run_respond(struct run *run, struct json *response)
 {
+    respond_give(run->engine, run->id, response);
     if (run->response)
         json_free(response);
     else
@@ -397,6 +399,7 @@ void run_commit(struct strand *strand, struct child_call *call, void (*then)(str
 
 static void ended(struct run *run)
 {
+    respond_end(run->engine, run->id);
     dispatcher_run_left(run->dispatcher, run, true);
 }
 
@@ -434,7 +437,7 @@ static void commit_end(struct run *run)
     run->ended_ms = clock_now_ms();
     fault_point("run.before_end");
     struct commit *c = commit_new(run, RUN_ENDED);
-    c->keeps_nothing = run->workflow->keeps_no_history;
+    c->keeps_nothing = run->is_unstored || run->workflow->keeps_no_history;
     add_error_event(c, run);
     c->then_run = ended;
     commit_again(c);

@@ -128,6 +128,7 @@ struct run {
     int depth;         /* of such calls */
     char *key;         /* settings.concurrency.key; NULL */
     bool holds_slot;   /* counts against the workflow's workers */
+    bool is_unstored;  /* nothing of it is kept once it has ended (runnel-nostore) */
     bool is_cancelled;
     bool is_queued;             /* still in the queue: the first commit takes it out */
     bool is_leaving;            /* only waits: it leaves memory after the commit in flight */
