@@ -199,6 +199,10 @@ static void answer(struct http_server *server, struct http_slot *slot, struct mg
     struct http_worker *worker = slot->worker;
     struct http_response *response = &worker->response;
     int64_t now_ms = http_now_ms();
+    if (response->hangs_up) {
+        mg_disable_connection_keep_alive(conn);
+        return;
+    }
     if (response->status < 200 || response->status > 599) {
         log_warn("a handler answered with the status %d, which is none", response->status);
         response->status = 500;

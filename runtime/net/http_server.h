@@ -48,6 +48,7 @@ struct http_response {
                            Date and Connection are the listener's */
     struct buf body;    /* not sent for HEAD, 204 and 304 */
     bool close;         /* close the connection after this answer */
+    bool hangs_up;      /* close it without any answer: what a lost reply looks like */
     const char *reason; /* for the handler's own use: why it refused, a word; NULL */
     /* Instead of `body`, for what has no end (server-sent events): the head goes out, then the
      * connection leaves the listener, whose thread is free for others. `take_over` is called once,

@@ -1,10 +1,67 @@
-/* Discord: executing a channel webhook. Shapes, limits and codes: Discord's developer
- * documentation, "Execute Webhook" and "Rate Limits". */
+/* Discord: a channel's webhook. Shapes, limits and codes: Discord's developer documentation,
+ * "Webhook", "Rate Limits" and "Opcodes and Status Codes". */
 #include "sandbox/private.h"
 
 #include "base/clock.h"
 
-enum { CONTENT_MAX = 2000, BUCKET = 5, BUCKET_MS = 2000 };
+enum {
+    CONTENT_MAX = 2000,
+    EMBEDS_MAX = 10,
+    EMBEDS_TEXT_MAX = 6000, /* of all embeds together */
+    USERNAME_MAX = 80,
+    BUCKET = 5,
+    BUCKET_MS = 2000,
+    MESSAGES_MAX = 1000, /* that can be fetched again */
+};
+
+#define WEBHOOK_ID "1234567890"
+#define CHANNEL_ID "1161888007138310000"
+#define THREAD_ID "1161888007138310001"
+#define FIRST_MESSAGE 1161888007138312192u
+
+static void error(struct visit *visit, int status, int code, const char *message)
+{
+    struct json *answer = json_new_object();
+    json_set_string(answer, "message", message);
+    json_set_integer(answer, "code", code);
+    reply(visit, status, answer);
+}
+
+void discord_refuse(struct visit *visit, int status, const char *message)
+{
+    if (status != 429) {
+        error(visit, status, 0, message);
+        return;
+    }
+    struct json *answer = json_new_object();
+    json_set_string(answer, "message", "You are being rate limited.");
+    (void)json_set(answer, "retry_after", json_new_double(0.5));
+    json_set_boolean(answer, "global", false);
+    reply(visit, 429, answer);
+    reply_header(visit, "Retry-After", "1");
+    reply_header(visit, "X-RateLimit-Scope", "user");
+}
+
+/* Invalid Form Body, with the place in it: {"content":{"_errors":[{…}]}} for "content", and for
+ * "embeds/0/title" as deep as that. */
+static void form_error(struct visit *visit, const char *place, const char *code,
+                       const char *message)
+{
+    struct json *answer = json_new_object();
+    json_set_string(answer, "message", "Invalid Form Body");
+    json_set_integer(answer, "code", 50035);
+    struct json *at = json_set(answer, "errors", json_new_object());
+    struct str rest = str_from(place), part = STR_NONE;
+    while (str_cut(&rest, '/', &part)) {
+        char *name = str_dup(part);
+        at = json_set(at, name, json_new_object());
+        free(name);
+    }
+    struct json *item = json_append(json_set(at, "_errors", json_new_array()), json_new_object());
+    json_set_string(item, "code", code);
+    json_set_string(item, "message", message);
+    reply(visit, 400, answer);
+}
 
 static size_t characters(struct str text)
 {
@@ -14,92 +71,215 @@ static size_t characters(struct str text)
     return count;
 }
 
-/* The bucket of a webhook: BUCKET requests in BUCKET_MS. */
-static bool is_limited(struct visit *visit, struct json *bucket)
+/* Whether a text is longer than it may be; then the answer says so. */
+static bool is_too_long(struct visit *visit, const char *place, struct str text, size_t most,
+                        size_t *total)
 {
-    int64_t now = clock_now_ms(), start = json_get_i64(bucket, "start", 0),
-            used = json_get_i64(bucket, "used", 0);
-    if (now - start >= BUCKET_MS) {
-        start = now;
-        used = 0;
+    char message[64];
+    size_t count = characters(text);
+    *total += count;
+    if (count <= most)
+        return false;
+    (void)snprintf(message, sizeof(message), "Must be %zu or fewer in length.", most);
+    form_error(visit, place, "BASE_TYPE_MAX_LENGTH", message);
+    return true;
+}
+
+static bool is_good_embed(struct visit *visit, const struct json *embed, size_t index,
+                          size_t *total)
+{
+    static const struct {
+        const char *name, *inner;
+        size_t most;
+    } texts[] = {{"title", NULL, 256},
+                 {"description", NULL, 4096},
+                 {"footer", "text", 2048},
+                 {"author", "name", 256}};
+    char place[64];
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        const struct json *value = json_get(embed, texts[i].name);
+        (void)snprintf(place, sizeof(place), "embeds/%zu/%s%s%s", index, texts[i].name,
+                       texts[i].inner ? "/" : "", texts[i].inner ? texts[i].inner : "");
+        struct str text = texts[i].inner ? json_get_text(value, texts[i].inner) : json_str(value);
+        if (is_too_long(visit, place, text, texts[i].most, total))
+            return false;
     }
-    double left = (double)(start + BUCKET_MS - now) / 1000;
-    char text[32];
-    bool limited = used >= BUCKET;
-    json_set_integer(bucket, "start", start);
-    json_set_integer(bucket, "used", limited ? used : used + 1);
-    (void)!http_response_header(visit->response, "X-RateLimit-Limit", STR("5"));
-    int n = snprintf(text, sizeof(text), "%d", limited ? 0 : (int)(BUCKET - used - 1));
-    (void)!http_response_header(visit->response, "X-RateLimit-Remaining", str_n(text, (size_t)n));
-    n = snprintf(text, sizeof(text), "%.3f", left);
-    (void)!http_response_header(visit->response, "X-RateLimit-Reset-After", str_n(text, (size_t)n));
-    if (limited) {
+    const struct json *fields = json_get(embed, "fields");
+    if (json_count(fields) > 25) {
+        (void)snprintf(place, sizeof(place), "embeds/%zu/fields", index);
+        form_error(visit, place, "BASE_TYPE_MAX_LENGTH", "Must be 25 or fewer in length.");
+        return false;
+    }
+    size_t at = 0;
+    for (const struct json *f = json_first(fields); f; f = json_next(f), at++) {
+        (void)snprintf(place, sizeof(place), "embeds/%zu/fields/%zu/name", index, at);
+        if (is_too_long(visit, place, json_get_text(f, "name"), 256, total))
+            return false;
+        (void)snprintf(place, sizeof(place), "embeds/%zu/fields/%zu/value", index, at);
+        if (is_too_long(visit, place, json_get_text(f, "value"), 1024, total))
+            return false;
+    }
+    return true;
+}
+
+static bool is_good_message(struct visit *visit)
+{
+    const struct json *body = visit->body, *embeds = json_get(body, "embeds");
+    size_t total = 0, index = 0, scrap = 0;
+    if (!json_is(body, JSON_OBJECT)) {
+        error(visit, 400, 50109, "The request body contains invalid JSON.");
+        return false;
+    }
+    if (!json_get_text(body, "content").len && !json_count(embeds)) {
+        error(visit, 400, 50006, "Cannot send an empty message");
+        return false;
+    }
+    if (is_too_long(visit, "content", json_get_text(body, "content"), CONTENT_MAX, &scrap) ||
+        is_too_long(visit, "username", json_get_text(body, "username"), USERNAME_MAX, &scrap))
+        return false;
+    if (json_count(embeds) > EMBEDS_MAX) {
+        form_error(visit, "embeds", "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer in length.");
+        return false;
+    }
+    for (const struct json *e = json_first(embeds); e; e = json_next(e), index++)
+        if (!is_good_embed(visit, e, index, &total))
+            return false;
+    if (total > EMBEDS_TEXT_MAX) {
+        form_error(visit, "embeds", "MAX_EMBED_SIZE_EXCEEDED",
+                   "Embed size exceeds maximum size of 6000");
+        return false;
+    }
+    return true;
+}
+
+/* The bucket of the webhook. */
+static bool is_limited(struct visit *visit)
+{
+    struct rate_result rate = rate_take(visit->sandbox, "discord", BUCKET, BUCKET_MS);
+    double left = (double)rate.left_ms / 1000;
+    if (rate.is_limited) {
         struct json *answer = json_new_object();
         json_set_string(answer, "message", "You are being rate limited.");
         (void)json_set(answer, "retry_after", json_new_double(left));
         json_set_boolean(answer, "global", false);
         reply(visit, 429, answer);
-        (void)!http_response_header(visit->response, "Retry-After", STR("2"));
-        (void)!http_response_header(visit->response, "X-RateLimit-Scope", STR("user"));
+        reply_header(visit, "Retry-After", "%lld", (long long)((rate.left_ms + 999) / 1000));
+        reply_header(visit, "X-RateLimit-Scope", "user");
     }
-    return limited;
+    reply_header(visit, "X-RateLimit-Limit", "%d", rate.limit);
+    reply_header(visit, "X-RateLimit-Remaining", "%d",
+                 rate.limit > rate.used ? rate.limit - rate.used : 0);
+    reply_header(visit, "X-RateLimit-Reset", "%.3f", (double)clock_now_ms() / 1000 + left);
+    reply_header(visit, "X-RateLimit-Reset-After", "%.3f", left);
+    reply_header(visit, "X-RateLimit-Bucket", "5f0e5c1a6b2d4e3f9a8b7c6d5e4f3a2b");
+    return rate.is_limited;
+}
+
+static struct json *messages_of(struct sandbox *sandbox)
+{
+    return object_member(state_member(sandbox, "discord"), "messages", json_new_object);
 }
 
 static void execute(struct visit *visit)
 {
-    struct str content = json_get_text(visit->body, "content");
-    size_t embeds = json_count(json_get(visit->body, "embeds"));
-    if (!visit->body) {
-        reply_text(visit, 400,
-                   "{\"message\":\"The request body contains invalid JSON.\",\"code\":50109}");
-    } else if (!content.len && !embeds) {
-        reply_text(visit, 400, "{\"message\":\"Cannot send an empty message\",\"code\":50006}");
-    } else if (characters(content) > CONTENT_MAX) {
-        reply_text(visit, 400,
-                   "{\"message\":\"Invalid Form "
-                   "Body\",\"code\":50035,\"errors\":{\"content\":{\"_errors\":[{\"code\":\"BASE_"
-                   "TYPE_MAX_LENGTH\","
-                   "\"message\":\"Must be 2000 or fewer in length.\"}]}}}");
-    } else if (!is_limited(visit,
-                           json_set(visit->sandbox->state, "discord",
-                                    json_get(visit->sandbox->state, "discord")
-                                        ? json_copy(json_get(visit->sandbox->state, "discord"))
-                                        : json_new_object()))) {
-        struct json *message = json_copy(visit->body);
-        char now[CLOCK_TEXT_MAX], id[32];
-        clock_format(clock_now_ms(), now);
+    struct sandbox *sandbox = visit->sandbox;
+    struct str thread = json_get_text(visit->query, "thread_id");
+    if (is_limited(visit) || !is_good_message(visit))
+        return;
+    if (thread.ptr && !str_eq_c(thread, THREAD_ID)) {
+        uint64_t number;
+        if (num_parse_u64(thread, &number))
+            form_error(visit, "thread_id", "NUMBER_TYPE_COERCE", "Value is not snowflake.");
+        else
+            error(visit, 404, 10003, "Unknown Channel");
+        return;
+    }
+    struct json *messages = messages_of(sandbox), *message = json_copy(visit->body);
+    char now[CLOCK_TEXT_MAX], id[32];
+    clock_format(clock_now_ms(), now);
+    (void)snprintf(id, sizeof(id), "%llu",
+                   (unsigned long long)(FIRST_MESSAGE + ++sandbox->next_id));
+    while (json_get(messages, id)) /* the counter starts anew with each process */
         (void)snprintf(id, sizeof(id), "%llu",
-                       (unsigned long long)(1161888007138312192u + ++visit->sandbox->next_id));
-        json_set_string(message, "id", id);
-        json_set_string(message, "channel_id", "1161888007138310000");
-        json_set_string(message, "webhook_id", visit->segments[2]);
-        json_set_string(message, "timestamp", now);
-        note_received(visit->sandbox, "discord", json_copy(message));
-        if (str_eq_c(json_get_text(visit->query, "wait"), "true")) {
-            reply(visit, 200, message);
-        } else {
-            json_free(message);
-            visit->response->status = 204;
-        }
+                       (unsigned long long)(FIRST_MESSAGE + ++sandbox->next_id));
+    json_set_string(message, "id", id);
+    json_set_string(message, "channel_id", thread.len ? THREAD_ID : CHANNEL_ID);
+    json_set_string(message, "webhook_id", WEBHOOK_ID);
+    json_set_string(message, "timestamp", now);
+    (void)json_add(messages, id, json_copy(message));
+    if (json_count(messages) > MESSAGES_MAX)
+        json_free(json_take_first(messages));
+    note_received(sandbox, "discord", json_copy(message));
+    if (str_eq_c(json_get_text(visit->query, "wait"), "true")) {
+        reply(visit, 200, message);
+    } else {
+        json_free(message);
+        visit->response->status = 204;
     }
 }
 
+/* GET, PATCH and DELETE of a message that the webhook has posted. */
+static void message(struct visit *visit, const char *id)
+{
+    struct json *messages = messages_of(visit->sandbox), *kept = json_get_mut(messages, id);
+    if (is_limited(visit))
+        return;
+    if (!kept) {
+        error(visit, 404, 10008, "Unknown Message");
+    } else if (is_method(visit, "GET")) {
+        reply(visit, 200, json_copy(kept));
+    } else if (is_method(visit, "PATCH")) {
+        if (!is_good_message(visit))
+            return;
+        for (const struct json *m = json_first(visit->body); m; m = json_next(m))
+            (void)json_set(kept, json_name(m), json_copy(m));
+        reply(visit, 200, json_copy(kept));
+    } else if (is_method(visit, "DELETE")) {
+        json_remove(messages, id);
+        visit->response->status = 204;
+    } else {
+        error(visit, 405, 0, "405: Method Not Allowed");
+    }
+}
+
+static void webhook(struct visit *visit)
+{
+    struct json *discord = state_member(visit->sandbox, "discord");
+    if (is_method(visit, "GET")) {
+        reply_text(visit, 200,
+                   "{\"id\":\"" WEBHOOK_ID "\",\"type\":1,\"name\":\"sandbox\",\"avatar\":null,"
+                   "\"channel_id\":\"" CHANNEL_ID "\",\"guild_id\":\"1161888007138300000\","
+                   "\"application_id\":null,\"token\":\"" SANDBOX_TOKEN "\"}");
+    } else if (is_method(visit, "POST")) {
+        execute(visit);
+    } else if (is_method(visit, "DELETE")) {
+        json_set_boolean(discord, "is_deleted", true); /* until the sandbox is reset */
+        state_save(visit->sandbox);
+        visit->response->status = 204;
+    } else {
+        error(visit, 405, 0, "405: Method Not Allowed");
+    }
+}
+
+/* /api/webhooks/… and /api/v10/webhooks/… */
 void discord_visit(struct visit *visit)
 {
-    if (visit->count < 4 || strcmp(visit->segments[0], "api") != 0 ||
-        strcmp(visit->segments[1], "webhooks") != 0) {
-        reply_text(visit, 404, "{\"message\":\"404: Not Found\",\"code\":0}");
-    } else if (strcmp(visit->segments[2], "1234567890") != 0) {
-        reply_text(visit, 404, "{\"message\":\"Unknown Webhook\",\"code\":10015}");
-    } else if (strcmp(visit->segments[3], "sandbox-token") != 0) {
-        reply_text(visit, 401, "{\"message\":\"Invalid Webhook Token\",\"code\":50027}");
-    } else if (strcmp(visit->request->method, "GET") == 0) {
-        reply_text(visit, 200,
-                   "{\"id\":\"1234567890\",\"type\":1,\"name\":\"sandbox\",\"channel_id\":"
-                   "\"1161888007138310000\"}");
+    size_t at = 1;
+    if (visit->count > 1 && visit->segments[1][0] == 'v' && visit->segments[1][1] >= '1' &&
+        visit->segments[1][1] <= '9')
+        at = 2;
+    bool is_deleted = json_get_bool(state_member(visit->sandbox, "discord"), "is_deleted", false);
+    if (!visit_has(visit, 0, "api") || !visit_has(visit, at, "webhooks") || visit->count < at + 2) {
+        error(visit, 404, 0, "404: Not Found");
+    } else if (!visit_has(visit, at + 1, WEBHOOK_ID) || is_deleted) {
+        error(visit, 404, 10015, "Unknown Webhook");
+    } else if (!visit_has(visit, at + 2, SANDBOX_TOKEN)) {
+        error(visit, 401, 50027, "Invalid Webhook Token");
+    } else if (visit->count == at + 3) {
+        webhook(visit);
+    } else if (visit->count == at + 5 && visit_has(visit, at + 3, "messages")) {
+        message(visit, visit->segments[at + 4]);
     } else {
-        pthread_mutex_lock(&visit->sandbox->lock);
-        execute(visit);
-        pthread_mutex_unlock(&visit->sandbox->lock);
+        error(visit, 404, 0, "404: Not Found");
     }
 }

@@ -1,162 +1,221 @@
-/* Google: the token endpoint, and of Sheets what appending rows needs. Shapes: Google's OAuth 2.0
- * and Sheets API v4 references. */
+/* Google: the token endpoint, the description of a token, and Drive's list of spreadsheets.
+ *
+ * A service account's assertion is verified: its signature with the public key of the account, its
+ * claims by Google's rules. The sandbox has one service account, whose key is made when it is first
+ * asked for. Shapes: Google's "OAuth 2.0 for Server to Server Applications". */
 #include "sandbox/private.h"
 
-void google_visit(struct visit *visit)
+#include "base/clock.h"
+#include "base/ids.h"
+#include "crypto/hmac.h"
+#include "crypto/jwt.h"
+
+enum { TOKEN_S = 3599, ASSERTION_S_MAX = 3600, SKEW_S = 300, TOKENS_MAX = 100 };
+
+#define ACCOUNT_EMAIL "runnel@sandbox-project.iam.gserviceaccount.com"
+#define TOKEN_URL "https://oauth2.googleapis.com/token"
+#define SHEETS_SCOPE "https://www.googleapis.com/auth/spreadsheets"
+#define GRANT_JWT "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+void google_refuse(struct visit *visit, int status, const char *message)
 {
-    if (visit_is(visit, "POST", "token")) {
-        struct str grant = json_get_text(visit->body, "grant_type");
-        bool is_refresh = str_eq_c(grant, "refresh_token") &&
-                          str_eq_c(json_get_text(visit->body, "refresh_token"), "sandbox-refresh");
-        bool is_jwt = str_eq_c(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer") &&
-                      json_get_text(visit->body, "assertion").len;
-        if (is_refresh || is_jwt)
-            reply_text(visit, 200,
-                       "{\"access_token\":\"sandbox-token\",\"expires_in\":3599,\"token_type\":"
-                       "\"Bearer\"}");
-        else
-            reply_text(visit, 400,
-                       "{\"error\":\"invalid_grant\",\"error_description\":\"Bad Request\"}");
-    } else if (visit_is(visit, "GET", "oauth2/v3/tokeninfo")) {
-        if (str_eq_c(json_get_text(visit->query, "access_token"), "sandbox-token") ||
-            str_eq_c(visit_bearer(visit), "sandbox-token"))
-            reply_text(visit, 200,
-                       "{\"scope\":\"https://www.googleapis.com/auth/"
-                       "spreadsheets\",\"expires_in\":\"3599\"}");
-        else
-            reply_text(visit, 400,
-                       "{\"error\":\"invalid_token\",\"error_description\":\"Invalid Value\"}");
-    } else if (visit_is(visit, "GET", "drive/v3/files")) {
-        reply_text(visit, 200,
-                   "{\"files\":[{\"id\":\"sandbox-sheet\",\"name\":\"Sandbox sheet\"}]}");
+    struct json *answer = json_new_object();
+    json_set_string(answer, "error", status >= 500 ? "server_error" : "invalid_request");
+    json_set_string(answer, "error_description", message);
+    reply(visit, status, answer);
+}
+
+static void refuse(struct visit *visit, int status, const char *code, const char *description)
+{
+    struct json *answer = json_new_object();
+    json_set_string(answer, "error", code);
+    json_set_string(answer, "error_description", description);
+    reply(visit, status, answer);
+}
+
+/* ---- the service account */
+
+static int make_key(struct sandbox *sandbox, struct err *err)
+{
+    struct json *google = state_member(sandbox, "google");
+    if (json_get(google, "private_key"))
+        return 0;
+    struct buf pem = BUF_INIT(KIB(16));
+    int rc = rsa_generate_pem(&pem, err);
+    if (rc == 0) {
+        char id[CRYPTO_HEX_MAX];
+        crypto_hash_hex(CRYPTO_SHA256, buf_str(&pem), id);
+        id[40] = '\0';
+        json_set_str(google, "private_key", buf_str(&pem));
+        json_set_string(google, "private_key_id", id);
+        state_save(sandbox);
+    }
+    buf_release(&pem);
+    return rc;
+}
+
+int google_service_account(struct sandbox *sandbox, struct json **ret, struct err *err)
+{
+    int rc = make_key(sandbox, err);
+    if (rc)
+        return rc;
+    const struct json *google = state_member(sandbox, "google");
+    struct json *account = json_new_object();
+    json_set_string(account, "type", "service_account");
+    json_set_string(account, "project_id", "sandbox-project");
+    json_set_str(account, "private_key_id", json_get_text(google, "private_key_id"));
+    json_set_str(account, "private_key", json_get_text(google, "private_key"));
+    json_set_string(account, "client_email", ACCOUNT_EMAIL);
+    json_set_string(account, "client_id", "100000000000000000001");
+    json_set_string(account, "auth_uri", "https://accounts.google.com/o/oauth2/auth");
+    json_set_string(account, "token_uri", TOKEN_URL);
+    *ret = account;
+    return 0;
+}
+
+/* ---- tokens */
+
+static struct json *tokens_of(struct sandbox *sandbox)
+{
+    return object_member(state_member(sandbox, "google"), "tokens", json_new_object);
+}
+
+static void grant(struct visit *visit, struct str scope)
+{
+    struct json *tokens = tokens_of(visit->sandbox), *answer = json_new_object();
+    char key[41], *token;
+    random_key(key, 40);
+    token = xasprintf("ya29.sandbox-%s", key);
+    struct json *kept = json_add(tokens, token, json_new_object());
+    json_set_str(kept, "scope", scope);
+    json_set_integer(kept, "until", clock_now_ms() / 1000 + TOKEN_S);
+    if (json_count(tokens) > TOKENS_MAX)
+        json_free(json_take_first(tokens));
+    state_changed(visit->sandbox);
+    json_set_string(answer, "access_token", token);
+    json_set_integer(answer, "expires_in", TOKEN_S);
+    json_set_str(answer, "scope", scope);
+    json_set_string(answer, "token_type", "Bearer");
+    reply(visit, 200, answer);
+    free(token);
+}
+
+bool google_token_is_good(struct sandbox *sandbox, struct str token, struct str *ret_scope)
+{
+    const struct json *kept = token.ptr ? json_get_str(tokens_of(sandbox), token) : NULL;
+    if (str_eq_c(token, SANDBOX_TOKEN)) {
+        *ret_scope = STR(SHEETS_SCOPE);
+        return true;
+    }
+    *ret_scope = json_get_text(kept, "scope");
+    return kept && json_get_i64(kept, "until", 0) > clock_now_ms() / 1000;
+}
+
+static bool is_audience(struct str audience)
+{
+    return str_eq_c(audience, TOKEN_URL) ||
+           str_eq_c(audience, "https://www.googleapis.com/oauth2/v4/token") ||
+           str_eq_c(audience, "https://accounts.google.com/o/oauth2/token");
+}
+
+static void judge_claims(struct visit *visit, const struct json *claims)
+{
+    int64_t now = clock_now_ms() / 1000, from = 0, until = 0;
+    struct str scope = json_get_text(claims, "scope");
+    if (!str_eq_c(json_get_text(claims, "iss"), ACCOUNT_EMAIL)) {
+        refuse(visit, 400, "invalid_grant", "Invalid grant: account not found");
+    } else if (!is_audience(json_get_text(claims, "aud"))) {
+        refuse(visit, 400, "invalid_grant", "Invalid JWT: Failed audience check.");
+    } else if (!json_to_i64(json_get(claims, "iat"), &from) ||
+               !json_to_i64(json_get(claims, "exp"), &until) || from > now + SKEW_S ||
+               until <= now - SKEW_S || until <= from || until - from > ASSERTION_S_MAX) {
+        refuse(visit, 400, "invalid_grant",
+               "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
+               "timeframe. Check your iat and exp values in the JWT claim.");
+    } else if (!scope.len) {
+        refuse(visit, 400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.");
     } else {
-        reply_text(visit, 404, "{\"error\":\"not_found\"}");
+        grant(visit, scope);
     }
 }
 
-static void sheet_error(struct visit *visit, int code, const char *status, const char *message)
+static void grant_by_assertion(struct visit *visit)
 {
-    struct json *answer = json_new_object(), *error = json_set(answer, "error", json_new_object());
-    json_set_integer(error, "code", code);
-    json_set_string(error, "message", message);
-    json_set_string(error, "status", status);
-    reply(visit, code, answer);
+    struct str assertion = json_get_text(visit->body, "assertion");
+    const struct json *google = state_member(visit->sandbox, "google");
+    struct str key = json_get_text(google, "private_key");
+    struct buf text = BUF_INIT(JWT_TEXT_MAX);
+    struct json *claims = NULL;
+    struct err err = ERR_INIT;
+    int rc = key.len ? jwt_verify_rs256(assertion, key, &text, &err) : RN_EAUTH;
+    if (rc == RN_EPROTOCOL)
+        refuse(visit, 400, "invalid_grant", "Bad Request");
+    else if (rc || json_parse(buf_str(&text), &claims, NULL))
+        refuse(visit, 400, "invalid_grant", "Invalid JWT Signature.");
+    else
+        judge_claims(visit, claims);
+    json_free(claims);
+    buf_release(&text);
 }
 
-/* The title of an A1 range: 'My Sheet'!A:A or Events!A:A. */
-static char *title_of(const char *range)
+static void grant_by_refresh(struct visit *visit)
 {
-    struct buf title = BUF_INIT(KIB(4));
-    if (range[0] == '\'') {
-        for (const char *c = range + 1; *c && !(c[0] == '\'' && c[1] != '\''); c++) {
-            buf_add_char(&title, *c);
-            c += c[0] == '\'';
-        }
-    } else {
-        buf_add(&title, range, strcspn(range, "!:"));
-    }
-    return buf_take(&title, NULL);
+    const struct json *body = visit->body;
+    if (!str_eq_c(json_get_text(body, "client_id"), "sandbox-client"))
+        refuse(visit, 401, "invalid_client", "The OAuth client was not found.");
+    else if (!str_eq_c(json_get_text(body, "client_secret"), "sandbox-secret"))
+        refuse(visit, 401, "invalid_client", "Unauthorized");
+    else if (!str_eq_c(json_get_text(body, "refresh_token"), "sandbox-refresh"))
+        refuse(visit, 400, "invalid_grant", "Token has been expired or revoked.");
+    else
+        grant(visit, STR(SHEETS_SCOPE));
 }
 
-static struct json *rows_of(struct visit *visit, const char *title)
+static void describe(struct visit *visit)
 {
-    struct json *sheets = state_member(visit->sandbox, "sheets", false);
-    struct json *rows = json_get_mut(sheets, title);
-    if (!rows && strcmp(title, "Events") == 0) {
-        rows = json_set(sheets, title, json_new_array());
-        struct json *head = json_append(rows, json_new_array());
-        static const char *const names[] = {"messageId", "type", "userId"};
-        for (size_t i = 0; i < COUNT_OF(names); i++)
-            (void)json_append(head, json_new_string_c(names[i]));
-    } else if (!rows && strcmp(title, "Other") == 0) {
-        rows = json_set(sheets, title, json_new_array());
-    }
-    return rows;
-}
-
-static void append(struct visit *visit, const char *title, struct json *rows)
-{
-    const struct json *values = json_get(visit->body, "values");
-    size_t first = json_count(rows) + 1, cells = 0, columns = 0;
-    const char *option = json_get_c(visit->query, "valueInputOption");
-    if (!option || (strcmp(option, "RAW") != 0 && strcmp(option, "USER_ENTERED") != 0)) {
-        sheet_error(visit, 400, "INVALID_ARGUMENT",
-                    "'valueInputOption' is required but not specified");
+    struct str token = json_get_text(visit->query, "access_token"), scope = STR_NONE;
+    if (!google_token_is_good(visit->sandbox, token.len ? token : visit_bearer(visit), &scope)) {
+        refuse(visit, 400, "invalid_token", "Invalid Value");
         return;
     }
-    for (const struct json *r = json_first(values); r; r = json_next(r)) {
-        for (const struct json *c = json_first(r); c; c = json_next(c)) {
-            if (json_is(c, JSON_OBJECT) || json_is(c, JSON_ARRAY)) {
-                sheet_error(visit, 400, "INVALID_ARGUMENT",
-                            "Invalid values: a cell holds a string, a number or a boolean");
-                return;
-            }
-        }
-        cells += json_count(r);
-        columns = json_count(r) > columns ? json_count(r) : columns;
-    }
-    for (const struct json *r = json_first(values); r; r = json_next(r)) {
-        struct json *row = json_new_object();
-        (void)json_append(rows, json_copy(r));
-        json_set_string(row, "sheet", title);
-        (void)json_set(row, "row", json_copy(r));
-        note_received(visit->sandbox, "sheets", row);
-    }
-    struct json *answer = json_new_object(), *updates = json_new_object();
-    json_set_string(answer, "spreadsheetId", visit->segments[2]);
-    char *range =
-        xasprintf("%s!A%zu:%c%zu", title, first, (int)('A' + (columns ? columns - 1 : 0) % 26),
-                  first + json_count(values) - 1);
-    json_set_string(updates, "spreadsheetId", visit->segments[2]);
-    json_set_string(updates, "updatedRange", range);
-    json_set_integer(updates, "updatedRows", (int64_t)json_count(values));
-    json_set_integer(updates, "updatedColumns", (int64_t)columns);
-    json_set_integer(updates, "updatedCells", (int64_t)cells);
-    (void)json_set(answer, "updates", updates);
-    free(range);
+    struct json *answer = json_new_object();
+    json_set_str(answer, "scope", scope);
+    json_set_string(answer, "expires_in", "3599");
     reply(visit, 200, answer);
 }
 
-static void values(struct visit *visit)
+static void files(struct visit *visit)
 {
-    char *range = xstrdup(visit->segments[4]);
-    bool is_append = str_ends(str_from(range), ":append");
-    if (is_append)
-        range[strlen(range) - strlen(":append")] = '\0';
-    char *title = title_of(range);
-    pthread_mutex_lock(&visit->sandbox->lock);
-    struct json *rows = rows_of(visit, title);
-    if (!rows) {
-        sheet_error(visit, 400, "INVALID_ARGUMENT", "Unable to parse range");
-    } else if (is_append && strcmp(visit->request->method, "POST") == 0) {
-        append(visit, title, rows);
-    } else {
-        struct json *answer = json_new_object();
-        json_set_string(answer, "range", range);
-        json_set_string(answer, "majorDimension", "ROWS");
-        (void)json_set(answer, "values", json_copy(rows));
-        reply(visit, 200, answer);
+    struct str scope = STR_NONE;
+    const char *search = json_get_c(visit->query, "q");
+    if (!google_token_is_good(visit->sandbox, visit_bearer(visit), &scope)) {
+        sheets_refuse(visit, 401, "Request had invalid authentication credentials.");
+        return;
     }
-    pthread_mutex_unlock(&visit->sandbox->lock);
-    free(title);
-    free(range);
+    bool is_found = !search || !strstr(search, "name contains") ||
+                    strstr(search, "name contains 'Sandbox") ||
+                    strstr(search, "name contains 'sandbox");
+    reply_text(visit, 200,
+               is_found ? "{\"files\":[{\"id\":\"sandbox-sheet\",\"name\":\"Sandbox sheet\"}]}"
+                        : "{\"files\":[]}");
 }
 
-void sheets_visit(struct visit *visit)
+void google_visit(struct visit *visit)
 {
-    if (!str_eq_c(visit_bearer(visit), "sandbox-token"))
-        sheet_error(visit, 401, "UNAUTHENTICATED",
-                    "Request had invalid authentication credentials.");
-    else if (visit->count < 3 || strcmp(visit->segments[2], "sandbox-sheet") != 0)
-        sheet_error(visit, 404, "NOT_FOUND", "Requested entity was not found.");
-    else if (visit->count == 3)
-        reply_text(visit, 200,
-                   "{\"spreadsheetId\":\"sandbox-sheet\",\"properties\":{\"title\":\"Sandbox "
-                   "sheet\"},\"sheets\":[{\"properties\":{\"sheetId\":0,"
-                   "\"title\":\"Events\",\"index\":0}},{\"properties\":{\"sheetId\":7,\"title\":"
-                   "\"Other\",\"index\":1}}]}");
-    else if (visit->count == 5 && strcmp(visit->segments[3], "values") == 0)
-        values(visit);
-    else
-        sheet_error(visit, 404, "NOT_FOUND", "Requested entity was not found.");
+    struct str type = json_get_text(visit->body, "grant_type");
+    if (visit_is(visit, "POST", "token") || visit_is(visit, "POST", "oauth2/v4/token")) {
+        if (str_eq_c(type, GRANT_JWT))
+            grant_by_assertion(visit);
+        else if (str_eq_c(type, "refresh_token"))
+            grant_by_refresh(visit);
+        else
+            refuse(visit, 400, "unsupported_grant_type", "Invalid grant_type");
+    } else if (visit_is(visit, "GET", "oauth2/v3/tokeninfo") ||
+               visit_is(visit, "GET", "tokeninfo")) {
+        describe(visit);
+    } else if (visit_is(visit, "GET", "drive/v3/files")) {
+        files(visit);
+    } else {
+        google_refuse(visit, 404, "Not Found");
+    }
 }
