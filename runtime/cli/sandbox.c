@@ -1,23 +1,57 @@
-/* `runnel sandbox`: serve the stand-ins, send an event through their Segment, list what the vendors
- * received. */
+/* `runnel sandbox`: serve the stand-ins, send events through their Segment, list what the vendors
+ * received, make them fail. */
 #include "cli/cli.h"
 
+#include "base/limits.h"
 #include "net/http_client.h"
 #include "sandbox/sandbox.h"
 
 #include <signal.h>
 
+enum { SEND_MAX = 100000, BATCH_MAX = 4000 };
+
 static const struct option_spec options[] = {
     {"--json", NULL, "as JSON"},
     {"--listen", "ADDR", "serve: where (127.0.0.1:9400)"},
     {"--state", "FILE", "serve: keep what is registered over restarts"},
+    {"--limits", "N", "serve: rate limits, real (unless given), off, or N times as much"},
     {"--url", "URL", "of a running sandbox (http://127.0.0.1:9400, or $RUNNEL_SANDBOX_URL)"},
-    {"--vendor", "NAME", "received: discord, sheets, airtable or segment only"},
+    {"--vendor", "NAME", "received: of segment, discord, sheets, airtable or http only"},
+    {"--last", "N", "received: the last N"},
     {"--source", "NAME", "send: workspaces/acme/sources/web unless given"},
     {"--event", "JSON", "send: the event; what is missing is filled in"},
-    {"--batch", "N", "send: N events in one request"},
+    {"--file", "FILE", "send: the event, or a list of events, from a file; - is stdin"},
+    {"--count", "N", "send: N times; each has a messageId of its own unless the event has one"},
+    {"--batch", NULL, "send: all of them as one request, a JSON list"},
+    {"--status", "N", "fail: the status that refuses (503)"},
+    {"--times", "N", "fail: for the next N requests (1); 0: until `heal`"},
+    {"--retry-after", "S", "fail: with a Retry-After of S seconds"},
+    {"--delay", "TIME", "fail: answer that much later, e.g. 10s; at most 120s"},
+    {"--lose-reply", NULL, "fail: do what is asked, and close the connection without an answer"},
+    {"--method", "NAME", "fail: requests with this method only"},
+    {"--path", "TEXT", "fail: requests whose path holds this text only"},
 };
-enum { JSON, LISTEN, STATE, URL, VENDOR, SOURCE, EVENT, BATCH };
+enum {
+    JSON,
+    LISTEN,
+    STATE,
+    LIMITS,
+    URL,
+    VENDOR,
+    LAST,
+    SOURCE,
+    EVENT,
+    EVENT_FILE,
+    COUNT,
+    BATCH,
+    STATUS,
+    TIMES,
+    RETRY_AFTER,
+    DELAY,
+    LOSE_REPLY,
+    METHOD,
+    PATH
+};
 
 static int serve(const struct args *args)
 {
@@ -28,6 +62,11 @@ static int serve(const struct args *args)
     struct err err = ERR_INIT;
     sigset_t set;
     int received = 0;
+    if (args->options[LIMITS] &&
+        sandbox_read_limits(args->options[LIMITS], &sandbox_options.limits, &err)) {
+        (void)out_error(&err);
+        return 2;
+    }
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
@@ -41,97 +80,249 @@ static int serve(const struct args *args)
     return 0;
 }
 
-/* One request to the control paths of a running sandbox. */
-static int control(const struct args *args, const char *method, const char *path,
-                   const struct json *body, struct json **ret, struct err *err)
+/* ---- talking to a running one */
+
+struct remote {
+    const char *url;
+    struct egress *egress;
+    struct http_client *client;
+};
+
+static int remote_open(const struct args *args, struct remote *remote, struct err *err)
 {
     const char *given = args->options[URL] ? args->options[URL] : getenv("RUNNEL_SANDBOX_URL");
-    char *url =
-        xasprintf("%s/_sandbox/%s", given && *given ? given : "http://127.0.0.1:9400", path);
+    remote->url = given && *given ? given : "http://127.0.0.1:9400";
+    remote->egress = egress_new();
+    int rc = egress_allow(remote->egress, STR("127.0.0.0/8"), err);
+    rc = rc ? rc : http_client_global_init(err);
+    remote->client = http_client_new(remote->egress, "runnel-cli");
+    return rc;
+}
+
+static void remote_close(struct remote *remote)
+{
+    http_client_free(remote->client);
+    egress_free(remote->egress);
+}
+
+/* One request to the sandbox's control paths. */
+static int remote_call(const struct remote *remote, const char *method, const char *path,
+                       const struct json *body, struct json **ret, struct err *err)
+{
+    char *url = xasprintf("%s/_sandbox/%s", remote->url, path);
     size_t size = 0;
     char *text = body ? json_text(body, &size) : xstrdup("");
-    struct egress *egress = egress_new();
-    (void)!egress_allow(egress, STR("127.0.0.0/8"), NULL);
     struct fetch_header headers[] = {{"content-type", "application/json"}};
     struct fetch_request request = {.method = method,
                                     .url = url,
                                     .headers = headers,
                                     .header_count = 1,
                                     .timeout_ms = 60000,
+                                    .response_limit = LIMIT_JSON_BYTES,
                                     .is_safe = true};
     if (body || strcmp(method, "POST") == 0)
         request.body = str_n(text, size);
     struct fetch_response response = {0};
-    int rc = http_client_global_init(err);
-    struct http_client *client = http_client_new(egress, "runnel-cli");
-    rc = rc ? rc : http_client_fetch(client, &request, &response, err);
+    struct json *answer = NULL;
+    int rc = http_client_fetch(remote->client, &request, &response, err);
     if (rc == RN_EUNAVAILABLE)
         rc = err_set(
             err, rc,
             "no sandbox answers at %s: start one with `runnel up --sandbox` or `runnel sandbox`",
-            url);
-    rc = rc ? rc : json_parse(buf_str(&response.body), ret, err);
+            remote->url);
+    rc = rc ? rc : json_parse(buf_str(&response.body), &answer, err);
+    if (rc == 0 && response.status >= 400) {
+        struct str why = json_get_text(answer, "error");
+        rc = err_set(err, RN_EINVAL, "the sandbox says: " STR_FMT, STR_ARG(why));
+        json_free(answer);
+    } else if (rc == 0) {
+        *ret = answer;
+    }
     fetch_response_release(&response);
-    http_client_free(client);
-    egress_free(egress);
     free(text);
     free(url);
     return rc;
 }
 
-static int send_event(const struct args *args)
+/* A call whose answer is printed as JSON, or not at all. */
+static int simple(const struct args *args, const char *method, const char *path, bool is_shown)
 {
-    struct json *body = json_new_object(), *event = NULL, *answer = NULL;
+    struct remote remote = {.url = NULL};
+    struct json *answer = NULL;
     struct err err = ERR_INIT;
-    uint64_t count = 0;
-    int rc = args->options[EVENT] ? json_parse(str_from(args->options[EVENT]), &event, &err) : 0;
-    if (rc == 0 && args->options[BATCH] &&
-        (num_parse_u64(str_from(args->options[BATCH]), &count) || count < 1 || count > 4000))
-        rc = err_set(&err, RN_EINVAL, "--batch is a number from 1 to 4000");
-    if (!event)
-        event = json_new_object();
-    json_set_string(body, "source",
-                    args->options[SOURCE] ? args->options[SOURCE] : "workspaces/acme/sources/web");
-    if (count) {
-        struct json *list = json_set(body, "batch", json_new_array());
-        for (uint64_t i = 0; i < count; i++)
-            (void)json_append(list, json_copy(event));
-        json_free(event);
-    } else {
-        (void)json_set(body, "event", event);
-    }
-    rc = rc ? rc : control(args, "POST", "segment/send", body, &answer, &err);
-    json_free(body);
-    if (rc)
-        return out_error(&err);
-    const struct json *deliveries = json_get(answer, "deliveries");
-    bool is_delivered = json_count(deliveries) > 0;
-    for (const struct json *d = json_first(deliveries); d; d = json_next(d))
-        is_delivered &= json_get_i64(d, "status", 0) / 100 == 2;
-    static const struct column columns[] = {
-        {"STATUS", "status"}, {"TRIES", "tries"}, {"HOOK", "hook"}};
-    if (args->options[JSON])
+    int rc = remote_open(args, &remote, &err);
+    rc = rc ? rc : remote_call(&remote, method, path, NULL, &answer, &err);
+    remote_close(&remote);
+    if (rc == 0 && is_shown)
         out_json(answer);
-    else if (json_count(deliveries) == 0)
+    json_free(answer);
+    return rc ? out_error(&err) : 0;
+}
+
+/* ---- send */
+
+static int read_number(const struct args *args, int option, const char *name, uint64_t low,
+                       uint64_t high, uint64_t *ret, struct err *err)
+{
+    const char *text = args->options[option];
+    if (text && (num_parse_u64(str_from(text), ret) || *ret < low || *ret > high))
+        return err_set(err, RN_EINVAL, "%s is a number from %llu to %llu", name,
+                       (unsigned long long)low, (unsigned long long)high);
+    return 0;
+}
+
+static int read_file(const char *path, struct buf *out, struct err *err)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char chunk[65536];
+    size_t n;
+    if (!file)
+        return err_set(err, RN_ENOTFOUND, "%s cannot be read", path);
+    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+        buf_add(out, chunk, n);
+    if (file != stdin)
+        fclose(file);
+    return buf_is_overflowed(out) ? err_set(err, RN_ETOOBIG, "%s is too large", path) : 0;
+}
+
+/* What is to be sent: a list of at least one event. */
+static int read_events(const struct args *args, struct json **ret, struct err *err)
+{
+    struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+    struct json *given = NULL, *list = NULL;
+    uint64_t count = 1;
+    int rc = 0;
+    if (args->options[EVENT] && args->options[EVENT_FILE])
+        rc = err_set(err, RN_EINVAL, "--event and --file: give one of them");
+    else if (args->options[EVENT])
+        buf_add_c(&text, args->options[EVENT]);
+    else if (args->options[EVENT_FILE])
+        rc = read_file(args->options[EVENT_FILE], &text, err);
+    else
+        buf_add_c(&text, "{}");
+    rc = rc ? rc : read_number(args, COUNT, "--count", 1, SEND_MAX, &count, err);
+    rc = rc ? rc : json_parse(buf_str(&text), &given, err);
+    buf_release(&text);
+    if (rc == 0 && !json_is(given, JSON_OBJECT) &&
+        !(json_is(given, JSON_ARRAY) && json_count(given)))
+        rc = err_set(err, RN_EINVAL, "an event is a JSON object, or give a list of them");
+    list = json_new_array();
+    for (uint64_t i = 0; rc == 0 && i < count; i++) {
+        if (json_is(given, JSON_OBJECT))
+            (void)json_append(list, json_copy(given));
+        for (const struct json *e = json_is(given, JSON_ARRAY) ? json_first(given) : NULL; e;
+             e = json_next(e))
+            (void)json_append(list, json_copy(e));
+    }
+    if (rc == 0 && args->options[BATCH] && json_count(list) > BATCH_MAX)
+        rc = err_set(err, RN_EINVAL, "a batch has %d events at most", BATCH_MAX);
+    json_free(given);
+    if (rc)
+        json_free(list);
+    else
+        *ret = list;
+    return rc;
+}
+
+/* Adds deliveries to the sum: one line for each hook and status. */
+static void add_up(struct json *sum, const struct json *deliveries)
+{
+    for (const struct json *d = json_first(deliveries); d; d = json_next(d)) {
+        struct json *line = json_first_mut(sum);
+        while (line && !(json_equal(json_get(line, "hook"), json_get(d, "hook")) &&
+                         json_equal(json_get(line, "status"), json_get(d, "status"))))
+            line = json_next_mut(line);
+        if (!line) {
+            line = json_append(sum, json_copy(d));
+            json_set_integer(line, "requests", 0);
+            json_set_integer(line, "tries", 0);
+        }
+        json_set_integer(line, "requests", json_get_i64(line, "requests", 0) + 1);
+        json_set_integer(line, "tries",
+                         json_get_i64(line, "tries", 0) + json_get_i64(d, "tries", 0));
+    }
+}
+
+static int send_one(const struct remote *remote, const char *source, const char *member,
+                    struct json *value, struct json *sum, struct err *err)
+{
+    struct json *body = json_new_object(), *answer = NULL;
+    json_set_string(body, "source", source);
+    (void)json_set(body, member, value);
+    int rc = remote_call(remote, "POST", "segment/send", body, &answer, err);
+    if (rc == 0)
+        add_up(sum, json_get(answer, "deliveries"));
+    json_free(body);
+    json_free(answer);
+    return rc;
+}
+
+/* Whether each hook took everything. */
+static bool is_delivered(const struct json *sum)
+{
+    bool is_good = json_count(sum) > 0;
+    for (const struct json *line = json_first(sum); line; line = json_next(line))
+        is_good &= json_get_i64(line, "status", 0) / 100 == 2;
+    return is_good;
+}
+
+static int send_events(const struct args *args)
+{
+    static const struct column columns[] = {
+        {"STATUS", "status"}, {"REQUESTS", "requests"}, {"TRIES", "tries"}, {"HOOK", "hook"}};
+    const char *source =
+        args->options[SOURCE] ? args->options[SOURCE] : "workspaces/acme/sources/web";
+    struct json *events = NULL, *sum = json_new_array();
+    struct remote remote = {.url = NULL};
+    struct err err = ERR_INIT;
+    int rc = read_events(args, &events, &err);
+    int wrong = rc ? 2 : 1;
+    rc = rc ? rc : remote_open(args, &remote, &err);
+    if (rc == 0 && args->options[BATCH]) {
+        rc = send_one(&remote, source, "batch", events, sum, &err);
+    } else {
+        for (struct json *e; rc == 0 && (e = json_take_first(events));)
+            rc = send_one(&remote, source, "event", e, sum, &err);
+        json_free(events);
+    }
+    remote_close(&remote);
+    bool is_good = is_delivered(sum);
+    if (rc == 0 && args->options[JSON])
+        out_json(sum);
+    else if (rc == 0 && json_count(sum) == 0)
         fprintf(stderr, "no hook is registered for this source at the sandbox's Segment: is the "
                         "workflow active?\n");
-    else
-        out_table(deliveries, columns, COUNT_OF(columns));
-    json_free(answer);
-    return is_delivered ? 0 : 1;
+    else if (rc == 0)
+        out_table(sum, columns, COUNT_OF(columns));
+    json_free(sum);
+    if (rc)
+        (void)out_error(&err);
+    return rc ? wrong : is_good ? 0 : 1;
 }
+
+/* ---- received, fail */
 
 static int received(const struct args *args)
 {
+    static const struct column columns[] = {{"VENDOR", "vendor"}, {"RECEIVED", "received"}};
+    struct remote remote = {.url = NULL};
     struct json *list = NULL;
     struct err err = ERR_INIT;
-    char *path = xasprintf("received%s%s", args->options[VENDOR] ? "?vendor=" : "",
-                           args->options[VENDOR] ? args->options[VENDOR] : "");
-    int rc = control(args, "GET", path, NULL, &list, &err);
+    uint64_t last = 0;
+    int rc = read_number(args, LAST, "--last", 1, UINT32_MAX, &last, &err);
+    if (rc) {
+        (void)out_error(&err);
+        return 2;
+    }
+    const char *vendor = args->options[VENDOR];
+    char *path = xasprintf("received?last=%llu%s%s", (unsigned long long)last,
+                           vendor ? "&vendor=" : "", vendor ? vendor : "");
+    rc = remote_open(args, &remote, &err);
+    rc = rc ? rc : remote_call(&remote, "GET", path, NULL, &list, &err);
+    remote_close(&remote);
     free(path);
     if (rc)
         return out_error(&err);
-    static const struct column columns[] = {{"VENDOR", "vendor"}, {"RECEIVED", "received"}};
     if (args->options[JSON])
         out_json(list);
     else
@@ -140,36 +331,109 @@ static int received(const struct args *args)
     return 0;
 }
 
+static int read_fault(const struct args *args, struct json *body, struct err *err)
+{
+    static const struct {
+        int option;
+        const char *name, *member;
+        uint64_t low, high;
+    } numbers[] = {{STATUS, "--status", "status", 400, 599},
+                   {TIMES, "--times", "times", 0, 1000000},
+                   {RETRY_AFTER, "--retry-after", "retry_after", 0, 86400}};
+    int64_t delay_ms = 0;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        uint64_t value = 0;
+        int rc = read_number(args, numbers[i].option, numbers[i].name, numbers[i].low,
+                             numbers[i].high, &value, err);
+        if (rc)
+            return rc;
+        if (args->options[numbers[i].option])
+            json_set_integer(body, numbers[i].member, (int64_t)value);
+    }
+    if (args->options[DELAY] &&
+        (num_parse_duration(str_from(args->options[DELAY]), &delay_ms) || delay_ms > 120000))
+        return err_set(err, RN_EINVAL, "--delay is a time like 500ms or 10s, 120s at most");
+    if (delay_ms)
+        json_set_integer(body, "delay_ms", delay_ms);
+    if (args->options[LOSE_REPLY])
+        json_set_boolean(body, "lose_reply", true);
+    json_set_string(body, "method", args->options[METHOD]);
+    json_set_string(body, "path", args->options[PATH]);
+    return 0;
+}
+
+static int fail(const struct args *args)
+{
+    struct remote remote = {.url = NULL};
+    struct json *body = json_new_object(), *answer = NULL;
+    struct err err = ERR_INIT;
+    if (args->count < 2) { /* no vendor: what is set */
+        json_free(body);
+        return simple(args, "GET", "faults", true);
+    }
+    json_set_string(body, "vendor", args->positional[1]);
+    int rc = read_fault(args, body, &err), wrong = rc ? 2 : 1;
+    rc = rc ? rc : remote_open(args, &remote, &err);
+    rc = rc ? rc : remote_call(&remote, "POST", "faults", body, &answer, &err);
+    remote_close(&remote);
+    json_free(body);
+    if (rc == 0 && args->options[JSON])
+        out_json(answer);
+    json_free(answer);
+    if (rc)
+        (void)out_error(&err);
+    return rc ? wrong : 0;
+}
+
 static int run(const struct args *args)
 {
     const char *verb = args->count ? args->positional[0] : "serve";
-    struct json *answer = NULL;
-    struct err err = ERR_INIT;
+    if (args->count > 1 && strcmp(verb, "fail") != 0) {
+        fprintf(stderr, "runnel sandbox %s: \"%s\" is one argument too many\n", verb,
+                args->positional[1]);
+        return 2;
+    }
     if (strcmp(verb, "serve") == 0)
         return serve(args);
     if (strcmp(verb, "send") == 0)
-        return send_event(args);
+        return send_events(args);
     if (strcmp(verb, "received") == 0)
         return received(args);
-    if (strcmp(verb, "reset") == 0) {
-        int rc = control(args, "POST", "reset", NULL, &answer, &err);
-        json_free(answer);
-        return rc ? out_error(&err) : 0;
-    }
-    fprintf(stderr, "runnel sandbox: serve, send, received or reset\n");
+    if (strcmp(verb, "fail") == 0)
+        return fail(args);
+    if (strcmp(verb, "heal") == 0)
+        return simple(args, "DELETE", "faults", false);
+    if (strcmp(verb, "reset") == 0)
+        return simple(args, "POST", "reset", false);
+    if (strcmp(verb, "rewrites") == 0)
+        return simple(args, "GET", "rewrites", true);
+    if (strcmp(verb, "service-account") == 0)
+        return simple(args, "GET", "google/service-account", true);
+    fprintf(stderr, "runnel sandbox: serve, send, received, fail, heal, reset, rewrites or "
+                    "service-account\n");
     return 2;
 }
 
 const struct command command_sandbox = {
     .name = "sandbox",
-    .usage = "sandbox [serve | send | received | reset] [--json]",
+    .usage = "sandbox [serve | send | received | fail VENDOR | heal | reset | rewrites | "
+             "service-account] [--json]",
     .summary = "stand-ins of the vendors' APIs on this machine",
-    .help = "serve answers as Segment, Discord, Google Sheets, Airtable and SWAPI do; `runnel up "
-            "--sandbox` starts it beside the runtime.\n"
-            "send delivers an event as Segment does: signed with the secret that the source "
-            "registered. received lists what the vendors took in.",
+    .help =
+        "serve answers as Segment, Discord, Google Sheets, Airtable and SWAPI do; `runnel up "
+        "--sandbox` starts it beside the runtime.\n"
+        "send delivers events as Segment does: signed with the secret that the source registered, "
+        "five seconds for an answer, tried again where Segment tries again.\n"
+        "received lists what the vendors took in.\n"
+        "fail makes a vendor fail (segment, discord, sheets, google, airtable, swapi, http); "
+        "without a vendor it lists what is set. heal ends that.\n"
+        "reset forgets everything. rewrites prints egress.rewrite for runnel.yaml. service-account "
+        "prints a key file for the sandbox's Google.\n"
+        "  runnel sandbox send --event '{\"type\":\"identify\",\"userId\":\"ann\"}'\n"
+        "  runnel sandbox fail discord --status 503 --times 2\n"
+        "  runnel sandbox fail airtable --lose-reply",
     .options = options,
     .option_count = COUNT_OF(options),
-    .max_args = 1,
+    .max_args = 2,
     .run = run,
 };

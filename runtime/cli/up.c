@@ -24,9 +24,10 @@ static const struct option_spec options[] = {
     {"--data", "DIR", "data folder instead of .runnel"},
     {"--sandbox", NULL, "start the sandbox and send every vendor's requests there"},
     {"--sandbox-listen", "ADDR", "where the sandbox listens (127.0.0.1:9400)"},
+    {"--sandbox-limits", "N", "its rate limits: real (unless given), off, or N times as much"},
     {"--verbose", NULL, "log debug lines too"},
 };
-enum { LISTEN, ADMIN, DATA, SANDBOX, SANDBOX_LISTEN, VERBOSE };
+enum { LISTEN, ADMIN, DATA, SANDBOX, SANDBOX_LISTEN, SANDBOX_LIMITS, VERBOSE };
 
 static void watch_folder(int fd, const char *dir, const char *folder)
 {
@@ -121,6 +122,12 @@ static struct sandbox *start_sandbox(const struct args *args, const char *dir,
         .listen = args->options[SANDBOX_LISTEN] ? args->options[SANDBOX_LISTEN] : "127.0.0.1:9400",
         .state_file = state};
     (void)mkdir(data, 0700);
+    if (args->options[SANDBOX_LIMITS] &&
+        sandbox_read_limits(args->options[SANDBOX_LIMITS], &sandbox_options.limits, err)) {
+        free(state);
+        free(data);
+        return NULL;
+    }
     if (sandbox_start(&sandbox_options, &sandbox, err) == 0) {
         size_t count = 0;
         const struct sandbox_rewrite *rewrites = sandbox_rewrites(sandbox, &count);
