@@ -153,7 +153,8 @@ static int replay_one(struct call *call, const char *id, struct json *list, stru
         return err_set(err, RN_EINVAL, "an id is a run's (run_…) or an event's (evt_…)");
     if (event)
         return replay_edited(call, id, event, list, err);
-    int rc = engine_replay(call->engine, id, json_get_c(call->body, "workflow"), &runs, err);
+    int rc = engine_replay(call->engine, id, json_get_c(call->body, "workflow"),
+                           json_get_c(call->body, "from_step"), &runs, err);
     for (struct json *r; rc == 0 && (r = json_take_first(runs));)
         (void)json_append(list, r);
     json_free(runs);

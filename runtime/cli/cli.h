@@ -52,6 +52,9 @@ bool client_is_own(const struct client *client);
 /* *ret: the answer's JSON (owned by the caller). On an error of the API *err has its text. */
 int client_call(struct client *client, const char *method, const char *path,
                 const struct json *body, struct json **ret, struct err *err) MUST_USE;
+/* A list page by page, up to `max` entries. */
+int client_get_all(struct client *client, const char *path, size_t max, struct json **ret,
+                   struct err *err) MUST_USE;
 void client_close(struct client *client);
 
 /* ---- output.c */

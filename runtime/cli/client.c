@@ -118,7 +118,8 @@ bool client_is_own(const struct client *client)
     return client->own != NULL;
 }
 
-int client_call(struct client *client, const char *method, const char *path,
+/* The answer as it is. */
+static int call(struct client *client, const char *method, const char *path,
                 const struct json *body, struct json **ret, struct err *err)
 {
     char *url = xasprintf("%s/api/v1/%s", client->base, path),
@@ -146,11 +147,6 @@ int client_call(struct client *client, const char *method, const char *path,
         rc = err_set(err, response.status == 404 ? RN_ENOTFOUND : RN_EFAILED, "%s",
                      detail ? detail : "the runtime refused it");
     }
-    if (rc == 0 && json_is(json_get(answer, "data"), JSON_ARRAY)) { /* a list: its first page */
-        struct json *data = json_take(answer, "data");
-        json_free(answer);
-        answer = data;
-    }
     if (rc == 0 && ret) {
         *ret = answer;
         answer = NULL;
@@ -173,4 +169,49 @@ void client_close(struct client *client)
     free(client->base);
     free(client->token);
     free(client);
+}
+
+int client_call(struct client *client, const char *method, const char *path,
+                const struct json *body, struct json **ret, struct err *err)
+{
+    struct json *answer = NULL;
+    int rc = call(client, method, path, body, &answer, err);
+    if (rc == 0 && json_is(json_get(answer, "data"), JSON_ARRAY)) { /* a list: its first page */
+        struct json *data = json_take(answer, "data");
+        json_free(answer);
+        answer = data;
+    }
+    if (rc == 0 && ret)
+        *ret = answer;
+    else
+        json_free(answer);
+    return rc;
+}
+
+int client_get_all(struct client *client, const char *path, size_t max, struct json **ret,
+                   struct err *err)
+{
+    struct json *list = json_new_array();
+    char *cursor = NULL;
+    size_t count = 0;
+    int rc = 0;
+    do {
+        struct json *page = NULL;
+        char *with_cursor = xasprintf("%s%s%s%s", path, cursor ? strchr(path, '?') ? "&" : "?" : "",
+                                      cursor ? "cursor=" : "", cursor ? cursor : "");
+        rc = call(client, "GET", with_cursor, NULL, &page, err);
+        free(with_cursor);
+        free(cursor);
+        struct json *data = json_get_mut(page, "data");
+        for (struct json *item; data && count < max && (item = json_take_first(data)); count++)
+            (void)json_append(list, item);
+        const char *next = json_get_c(page, "next");
+        cursor = rc == 0 && next && count < max ? xstrdup(next) : NULL;
+        json_free(page);
+    } while (cursor);
+    if (rc)
+        json_free(list);
+    else
+        *ret = list;
+    return rc;
 }

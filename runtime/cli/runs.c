@@ -158,47 +158,6 @@ const struct command command_inspect = {
     .run = run_inspect,
 };
 
-static const struct option_spec replay_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--workflow", "ID", "run the event through this workflow"},
-};
-
-static int run_replay(const struct args *args)
-{
-    struct client *client = client_open(cli_project(args->options[1]), false);
-    struct json *body = json_new_object(), *runs = NULL;
-    struct err err = ERR_INIT;
-    json_set_string(body, "id", args->positional[0]);
-    json_set_string(body, "workflow", args->options[2]);
-    int rc = client ? client_call(client, "POST", "replay", body, &runs, &err) : 0;
-    bool was_open = client != NULL;
-    client_close(client);
-    json_free(body);
-    if (!was_open)
-        return 1;
-    if (rc)
-        return out_error(&err);
-    static const struct column columns[] = {{"RUN", "run"}, {"WORKFLOW", "workflow"}};
-    if (args->options[0])
-        out_json(runs);
-    else
-        out_table(runs, columns, COUNT_OF(columns));
-    json_free(runs);
-    return 0;
-}
-
-const struct command command_replay = {
-    .name = "replay",
-    .usage = "replay RUN|EVENT [--workflow ID] [--json]",
-    .summary = "run a past event again, through the newest version of the workflow",
-    .options = replay_options,
-    .option_count = COUNT_OF(replay_options),
-    .min_args = 1,
-    .max_args = 1,
-    .run = run_replay,
-};
-
 static const struct option_spec run_options[] = {
     {"--json", NULL, "as JSON"},
     {"--project", "DIR", "the project's folder (the current one)"},

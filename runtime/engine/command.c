@@ -127,8 +127,23 @@ static size_t subscribers_of(struct engine *engine, const char *emitter, const c
     return count;
 }
 
-int engine_replay(struct engine *engine, const char *text, const char *workflow, struct json **ret,
-                  struct err *err)
+/* The path of the step from which a run is replayed: one that it has, or that of its failure. */
+static int replay_path(const struct json *run, const char *from_step, const char **ret,
+                       struct err *err)
+{
+    *ret =
+        strcmp(from_step, "failed") == 0 ? json_get_c(json_get(run, "error"), "step") : from_step;
+    if (!*ret)
+        return err_set(err, RN_EINVAL, "%s has no step that failed", json_get_c(run, "id"));
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
+        if (str_eq_c(json_get_text(s, "path"), *ret))
+            return 0;
+    return err_set(err, RN_ENOTFOUND, "%s has no step \"%s\" (see `runnel inspect %s`)",
+                   json_get_c(run, "id"), *ret, json_get_c(run, "id"));
+}
+
+int engine_replay(struct engine *engine, const char *text, const char *workflow,
+                  const char *from_step, struct json **ret, struct err *err)
 {
     uint64_t id = 0;
     char *backing[64] = {0}, *trigger = NULL, *found = NULL;
@@ -138,14 +153,19 @@ int engine_replay(struct engine *engine, const char *text, const char *workflow,
     if (id_parse("run", str_from(text), &id) == 0) {
         struct json *run = NULL;
         rc = engine_run_detail(engine, text, &run, err);
+        const char *path = NULL;
+        rc = rc || !from_step ? rc : replay_path(run, from_step, &path, err);
         rc = rc ? rc
                 : find_workflow(engine, workflow ? workflow : json_get_c(run, "workflow"), &found,
                                 &trigger, err);
+        json_set_string(push.detail, "replay_from", path);
         if (rc == 0)
             (void)!id_parse("evt", json_get_text(run, "event"), &push.event_id);
         json_set_string(push.detail, "trigger",
                         json_get_c(run, "trigger") ? json_get_c(run, "trigger") : trigger);
         json_free(run);
+    } else if (id_parse("evt", str_from(text), &push.event_id) == 0 && from_step) {
+        rc = err_set(err, RN_EINVAL, "an event has no steps: name a run to replay from a step");
     } else if (id_parse("evt", str_from(text), &push.event_id) == 0) {
         struct json *event = NULL;
         rc = engine_event(engine, text, &event, err);

@@ -102,6 +102,18 @@ static int apply_emit(struct store_tx *tx, struct acceptance *a, const struct em
     return rc;
 }
 
+/* settings.queue.size: a full queue refuses new events, and never drops one that was accepted. */
+static int check_queues(struct store_tx *tx, const struct acceptance *a, struct err *err)
+{
+    for (size_t i = 0; i < a->subscriber_count; i++) {
+        const struct subscriber *s = &a->subscribers[i];
+        if (s->queue_size && queue_count(STORE_TX(tx), str_from(s->workflow)) >= s->queue_size)
+            return err_set(err, RN_EUNAVAILABLE, "the queue of the workflow \"%s\" is full",
+                           s->workflow);
+    }
+    return 0;
+}
+
 /* A ring of SOURCE_LOG_LINES per source: slot and sequence number, so that a noisy source cannot
  * fill the store. */
 static int put_log(struct store_tx *tx, const char *id, const struct json *line, struct err *err)
@@ -127,7 +139,8 @@ static int apply(struct store_tx *tx, void *ctx, struct err *err)
     a->queued = 0;
     a->event_id = a->run_id = 0;
     a->is_duplicate = false;
-    int rc = a->write_count ? apply_writes(tx, a, err) : 0;
+    int rc = a->emit_count ? check_queues(tx, a, err) : 0;
+    rc = rc || !a->write_count ? rc : apply_writes(tx, a, err);
     size_t first = a->instance->dedupe == RN_DEDUPE_LAST ? first_after_last(tx, a) : 0;
     for (size_t i = first; i < a->emit_count && rc == 0; i++)
         rc = apply_emit(tx, a, &a->emits[i], err);
@@ -175,8 +188,8 @@ static void copy_subscribers(struct acceptance *a)
     a->subscriber_count = count;
     for (size_t i = 0; i < count; i++) {
         const struct subscriber *s = &a->instance->subscribers[i];
-        a->subscribers[i] =
-            (struct subscriber){xstrdup(s->workflow), xstrdup(s->trigger), xstrdup(s->channel)};
+        a->subscribers[i] = (struct subscriber){xstrdup(s->workflow), xstrdup(s->trigger),
+                                                xstrdup(s->channel), s->queue_size};
     }
     pthread_mutex_unlock(&a->instance->lock);
 }

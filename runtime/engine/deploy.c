@@ -490,7 +490,8 @@ static void set_subscribers(struct engine *engine, const struct project *project
                 continue;
             list = xrealloc(list, (count + 1) * sizeof(*list));
             list[count++] = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_),
-                                                xstrdup(trigger->channel ? trigger->channel : "")};
+                                                xstrdup(trigger->channel ? trigger->channel : ""),
+                                                workflow->queue_size};
         }
     }
     instance_set_subscribers(instance, list, count);

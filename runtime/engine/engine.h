@@ -94,9 +94,11 @@ int engine_logs(struct engine *engine, const char *what, size_t limit, struct js
 int engine_run_workflow(struct engine *engine, const char *workflow, const struct json *event,
                         char ret_run[32], struct err *err) MUST_USE;
 /* Runs an event or a run's event again against the newest version of the workflow. `id`: run or
- * event. `workflow` NULL: the same (run) or all subscribers (event). *ret: [{run, workflow}]. */
-int engine_replay(struct engine *engine, const char *id, const char *workflow, struct json **ret,
-                  struct err *err) MUST_USE;
+ * event. `workflow` NULL: the same (run) or all subscribers (event). `from_step` (of a run; NULL:
+ * all): the path of the step from which on it runs again; what came before it is taken over from
+ * the run. "failed": the step that failed. *ret: [{run, workflow}]. */
+int engine_replay(struct engine *engine, const char *id, const char *workflow,
+                  const char *from_step, struct json **ret, struct err *err) MUST_USE;
 /* Fires a schedule trigger or the timer of a source now: *ret {id, run?}. */
 int engine_fire(struct engine *engine, const char *id, struct json **ret, struct err *err) MUST_USE;
 int engine_cancel_run(struct engine *engine, const char *id, struct err *err) MUST_USE;

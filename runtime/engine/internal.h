@@ -143,6 +143,7 @@ struct subscriber {
     char *workflow;
     char *trigger; /* namespace */
     char *channel; /* "" the default one */
+    uint64_t queue_size; /* of the workflow: entries; 0: as many as the store takes */
 };
 
 enum instance_state {

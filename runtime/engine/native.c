@@ -82,7 +82,8 @@ static void subscribe(struct instance *instance, const struct workflow *workflow
                       const struct trigger *trigger)
 {
     struct subscriber *list = xcalloc(1, sizeof(*list));
-    *list = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_), xstrdup("")};
+    *list = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_), xstrdup(""),
+                                workflow->queue_size};
     instance_set_subscribers(instance, list, 1);
 }
 

@@ -1,0 +1,175 @@
+/* `runnel replay`: one past event again, or all runs that a filter names. */
+#include "cli/cli.h"
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/str.h"
+
+#include <unistd.h>
+
+enum { JSON, PROJECT, WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN };
+enum { PAGE = 200, RUNS_MAX = 100000, RATE_MAX = 10000 };
+
+static const struct option_spec options[] = {
+    [JSON] = {"--json", NULL, "as JSON"},
+    [PROJECT] = {"--project", "DIR", "the project's folder (the current one)"},
+    [WORKFLOW] = {"--workflow", "ID", "one run: through this workflow; many: those of this one"},
+    [FROM_STEP] = {"--from-step", "PATH",
+                   "take over what came before this step (\"failed\": the one that failed)"},
+    [STATUS] = {"--status", "STATUS", "many: runs that ended like this (failed, cancelled …)"},
+    [SINCE] = {"--since", "TIME", "many: runs of the last 2h, 30m, 1d"},
+    [RATE] = {"--rate", "N/s", "many: this many a second, or a minute (10/s, 30/m)"},
+    [DRY_RUN] = {"--dry-run", NULL, "many: only say which"},
+};
+
+static const struct column columns[] = {
+    {"RUN", "run"}, {"WORKFLOW", "workflow"}, {"REPLAY OF", "replay_of"}};
+
+/* "10/s" or "30/m" → the pause between two, ms. */
+static int read_rate(const char *text, int64_t *ret_pause_ms, struct err *err)
+{
+    struct str rest = str_from(text), number = STR_NONE;
+    int64_t count = 0;
+    bool has_unit = str_cut(&rest, '/', &number);
+    bool is_minute = str_eq_c(rest, "m");
+    if (!has_unit || num_parse_i64(number, &count) || count < 1 || count > RATE_MAX ||
+        (!is_minute && !str_eq_c(rest, "s")))
+        return err_set(err, RN_EINVAL,
+                       "--rate is a number a second or a minute (10/s, 30/m), not %s", text);
+    *ret_pause_ms = (is_minute ? 60000 : 1000) / count;
+    return 0;
+}
+
+/* The runs that the filter names, oldest first: replayed in the order in which they came. */
+static int find_runs(struct client *client, const struct args *args, struct json **ret,
+                     struct err *err)
+{
+    int64_t since_ms = 0;
+    if (args->options[SINCE]) {
+        if (num_parse_duration(str_from(args->options[SINCE]), &since_ms))
+            return err_set(err, RN_EINVAL, "--since is a time with its unit (30m, 2h, 1d), not %s",
+                           args->options[SINCE]);
+        since_ms = clock_now_ms() - since_ms;
+    }
+    const char *status = args->options[STATUS] ? args->options[STATUS] : "failed";
+    char *path = xasprintf("runs?limit=%d&status=%s&since=%lld%s%s", PAGE, status,
+                           (long long)since_ms, args->options[WORKFLOW] ? "&workflow=" : "",
+                           args->options[WORKFLOW] ? args->options[WORKFLOW] : "");
+    struct json *newest_first = NULL;
+    int rc = client_get_all(client, path, RUNS_MAX, &newest_first, err);
+    free(path);
+    if (rc)
+        return rc;
+    size_t count = json_count(newest_first), n = 0;
+    struct json **runs = xcalloc(count + 1, sizeof(*runs));
+    for (struct json *run; (run = json_take_first(newest_first));)
+        runs[n++] = run;
+    *ret = newest_first; /* empty now */
+    while (n)
+        (void)json_append(*ret, runs[--n]);
+    free(runs);
+    return 0;
+}
+
+static int replay(struct client *client, const char *id, const struct args *args, bool is_one,
+                  struct json *list, struct err *err)
+{
+    struct json *body = json_new_object(), *runs = NULL;
+    json_set_string(body, "id", id);
+    if (is_one)
+        json_set_string(body, "workflow", args->options[WORKFLOW]);
+    json_set_string(body, "from_step", args->options[FROM_STEP]);
+    int rc = client_call(client, "POST", "replay", body, &runs, err);
+    for (struct json *run; rc == 0 && (run = json_take_first(runs));) {
+        json_set_string(run, "replay_of", id);
+        (void)json_append(list, run);
+    }
+    json_free(runs);
+    json_free(body);
+    return rc;
+}
+
+static void print(const struct args *args, const struct json *list)
+{
+    if (args->options[JSON])
+        out_json(list);
+    else
+        out_table(list, columns, COUNT_OF(columns));
+}
+
+static int replay_many(struct client *client, const struct args *args, struct err *err)
+{
+    static const struct column dry_columns[] = {
+        {"RUN", "id"}, {"WORKFLOW", "workflow"}, {"STATUS", "status"}, {"CREATED", "created"}};
+    struct json *runs = NULL, *done = json_new_array();
+    int64_t pause_ms = 0;
+    int rc = args->options[RATE] ? read_rate(args->options[RATE], &pause_ms, err) : 0;
+    rc = rc ? rc : find_runs(client, args, &runs, err);
+    if (rc == 0 && args->options[DRY_RUN]) {
+        if (args->options[JSON])
+            out_json(runs);
+        else
+            out_table(runs, dry_columns, COUNT_OF(dry_columns));
+        fprintf(stderr, "%zu run%s would be replayed\n", json_count(runs),
+                json_count(runs) == 1 ? "" : "s");
+    } else if (rc == 0) {
+        size_t failures = 0;
+        for (const struct json *r = json_first(runs); r; r = json_next(r)) {
+            struct err one = ERR_INIT;
+            if (replay(client, json_get_c(r, "id"), args, false, done, &one)) {
+                failures++;
+                fprintf(stderr, "runnel: %s: %s\n", json_get_c(r, "id"), one.text);
+            }
+            if (pause_ms && json_next(r))
+                usleep((useconds_t)(pause_ms * 1000));
+        }
+        print(args, done);
+        fprintf(stderr, "%zu of %zu replayed\n", json_count(runs) - failures, json_count(runs));
+        if (failures)
+            rc = err_set(err, RN_EFAILED, "%zu could not be replayed", failures);
+    }
+    json_free(runs);
+    json_free(done);
+    return rc;
+}
+
+static int run(const struct args *args)
+{
+    bool is_one = args->count == 1;
+    bool has_filter = args->options[STATUS] || args->options[SINCE];
+    struct err err = ERR_INIT;
+    if (is_one == has_filter) {
+        fprintf(stderr,
+                "runnel replay: name a run or an event, or a filter (--status failed, "
+                "--since 2h), not %s\n",
+                is_one ? "both" : "neither");
+        return 2;
+    }
+    struct client *client = client_open(cli_project(args->options[PROJECT]), false);
+    if (!client)
+        return 1;
+    struct json *list = json_new_array();
+    int rc = is_one ? replay(client, args->positional[0], args, true, list, &err)
+                    : replay_many(client, args, &err);
+    client_close(client);
+    if (rc == 0 && is_one)
+        print(args, list);
+    json_free(list);
+    return rc ? out_error(&err) : 0;
+}
+
+const struct command command_replay = {
+    .name = "replay",
+    .usage = "replay RUN|EVENT | --status STATUS [--since TIME] [--workflow ID] [--from-step PATH] "
+             "[--rate N/s] [--dry-run]",
+    .summary = "run past events again, through the newest version of the workflow",
+    .help = "One run or event, or every run that the filter names, oldest first.\n\n"
+            "  runnel replay run_1m886yaz60000\n"
+            "  runnel replay run_1m886yaz60000 --from-step failed\n"
+            "  runnel replay --status failed --since 2h --dry-run\n"
+            "  runnel replay --status failed --since 2h --from-step failed --rate 10/s",
+    .options = options,
+    .option_count = COUNT_OF(options),
+    .max_args = 1,
+    .run = run,
+};
