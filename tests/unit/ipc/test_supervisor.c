@@ -17,6 +17,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define LONG_MS 120000
@@ -112,6 +114,7 @@ static int run_call(struct host *host, struct waited *waited, const char *op, in
 /* ---- fixtures */
 
 static struct supervisor *supervisor;
+static pthread_t main_thread;
 
 static struct host *new_host(const char *mode)
 {
@@ -478,30 +481,46 @@ static void test_output_goes_to_the_log(void **state)
     log_set_sink(NULL, NULL);
 }
 
-static void test_free_with_calls_in_flight(void **state)
+static struct host *new_host_of(struct supervisor *own)
+{
+    static const char *const argv[] = {"test-host", NULL};
+    const struct host_options options = {.name = "ending", .argv = argv};
+    return host_new(own, &options);
+}
+
+static void test_free_lets_calls_answer(void **state)
 {
     (void)state;
     struct supervisor *own = supervisor_new(NULL);
-    const char *const argv[] = {"test-host", NULL};
-    const struct host_options options = {.name = "ending", .argv = argv};
-    struct host *host = host_new(own, &options), *unused = host_new(own, &options);
-    struct host *starting = host_new(own, &options);
+    struct host *host = new_host_of(own), *unused = new_host_of(own), *starting = new_host_of(own);
     assert_int_equal(status_of(unused).state, HOST_IDLE);
-    struct waited listens, hangs, waits;
+    struct waited listens, waits;
     start_call(host, &listens, "wait", LONG_MS);
-    start_call(host, &hangs, "hang", LONG_MS);
     await_begin(&listens);
-    await_begin(&hangs);
     int pid_fd = pidfd_open(status_of(host).pid, 0);
     start_call(starting, &waits, "wait", LONG_MS);
-    supervisor_free(own, 200);
-    /* The one that listens has answered; the other could not. */
+    supervisor_free(own, LONG_MS); /* it is over when they have answered */
     assert_int_equal(listens.ended, 1);
     assert_string_equal(listens.json, "{\"cancelled\":true}");
-    assert_int_equal(hangs.ended, 1);
-    assert_int_equal(hangs.code, RN_ECANCELED);
     assert_int_equal(waits.ended, 1);
     assert_true(waits.code == RN_ECANCELED || waits.has_frame);
+    struct pollfd gone = {.fd = pid_fd, .events = POLLIN};
+    assert_int_equal(poll(&gone, 1, 0), 1);
+    close(pid_fd);
+}
+
+static void test_free_kills_who_does_not_listen(void **state)
+{
+    (void)state;
+    struct supervisor *own = supervisor_new(NULL);
+    struct host *host = new_host_of(own);
+    struct waited hangs;
+    start_call(host, &hangs, "hang", LONG_MS);
+    await_begin(&hangs);
+    int pid_fd = pidfd_open(status_of(host).pid, 0);
+    supervisor_free(own, 50);
+    assert_int_equal(hangs.ended, 1);
+    assert_int_equal(hangs.code, RN_ECANCELED);
     struct pollfd gone = {.fd = pid_fd, .events = POLLIN};
     assert_int_equal(poll(&gone, 1, 0), 1);
     close(pid_fd);
@@ -524,6 +543,41 @@ static void test_retire_lets_calls_end(void **state)
     close(pid_fd);
 }
 
+/* Between the caller's send and its return the host answers, and its thread looks whether it may end
+ * while the caller still stands in the outbox. The send below makes that order certain. */
+static struct waited *hold_until_ended;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t n = syscall(SYS_sendmsg, fd, message, flags);
+    struct waited *waited = hold_until_ended;
+    if (waited && pthread_equal(pthread_self(), main_thread)) {
+        hold_until_ended = NULL;
+        int sent_errno = errno;
+        (void)await_end(waited);
+        /* Not for anything to happen in: the longer, the more certainly the thread has looked. */
+        const struct timespec pause = {.tv_nsec = 50000000};
+        nanosleep(&pause, NULL);
+        errno = sent_errno;
+    }
+    return n;
+}
+
+static void test_retire_while_a_caller_sends(void **state)
+{
+    struct host *host = *state;
+    struct waited call;
+    start_call(host, &call, "wait", LONG_MS);
+    await_begin(&call);
+    int pid_fd = pidfd_open(status_of(host).pid, 0);
+    host_retire(host);
+    hold_until_ended = &call;
+    call_cancel(host, call.id);
+    struct pollfd gone = {.fd = pid_fd, .events = POLLIN};
+    assert_int_equal(poll(&gone, 1, 30000), 1);
+    close(pid_fd);
+}
+
 /* A host that reads nothing: callers go on, what may wait is bounded, and all is answered when it
  * reads again. */
 static void test_a_stopped_host_blocks_nobody(void **state)
@@ -534,6 +588,8 @@ static void test_a_stopped_host_blocks_nobody(void **state)
     assert_int_equal(run_call(host, &first, "echo", LONG_MS), 0);
     int pid = status_of(host).pid;
     assert_int_equal(kill(pid, SIGSTOP), 0);
+    siginfo_t stopped;
+    assert_int_equal(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOWAIT), 0);
     char *big = xcalloc(1, SECTION);
     const struct str section = {big, SECTION};
     int accepted = 0;
@@ -682,6 +738,7 @@ int main(int argc, char **argv)
         return echo_host_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "test-parent") == 0)
         parent_main();
+    main_thread = pthread_self();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dies_with_its_parent),
         HOST_TEST(test_starts_at_the_first_call),
@@ -704,8 +761,10 @@ int main(int argc, char **argv)
         HOST_TEST(test_environment_is_its_own),
         HOST_TEST(test_memory_limit),
         HOST_TEST(test_output_goes_to_the_log),
-        HOST_TEST(test_free_with_calls_in_flight),
+        HOST_TEST(test_free_lets_calls_answer),
+        HOST_TEST(test_free_kills_who_does_not_listen),
         HOST_TEST(test_retire_lets_calls_end),
+        HOST_TEST(test_retire_while_a_caller_sends),
         HOST_TEST(test_a_stopped_host_blocks_nobody),
         HOST_TEST(test_many_calls_each_answered_once),
     };
