@@ -512,7 +512,7 @@ static void test_timeouts(void **state)
     assert_int_equal(fetch(&request, &response, &err), RN_EUNKNOWN);
     request.is_safe = true;
     assert_int_equal(fetch(&request, &response, &err), RN_ETIMEDOUT);
-    assert_true(clock_mono_ms() - start_ms < 3000);
+    assert_true(clock_mono_ms() - start_ms < 30000);
     release_slow();
     /* nobody takes the connection for https: TLS never begins, so nothing was sent */
     struct script s = {.answers = {NULL}};
@@ -543,7 +543,7 @@ static void test_cancel(void **state)
     pthread_t thread;
     struct fetch_request request = {.method = "POST",
                                     .url = url_of(t.server, "/slow"),
-                                    .timeout_ms = 20000,
+                                    .timeout_ms = 120000,
                                     .cancelled = &cancelled};
     pthread_mutex_lock(&t.mutex);
     t.is_held = true;
@@ -552,7 +552,7 @@ static void test_cancel(void **state)
     assert_int_equal(pthread_create(&thread, NULL, cancel_when_arrived, &cancelled), 0);
     int64_t start_ms = clock_mono_ms();
     assert_int_equal(fetch(&request, &response, &err), RN_ECANCELED);
-    assert_true(clock_mono_ms() - start_ms < 5000);
+    assert_true(clock_mono_ms() - start_ms < 30000);
     assert_int_equal(pthread_join(thread, NULL), 0);
     release_slow();
 }
