@@ -87,8 +87,9 @@ static void print_run(const struct json *run)
     if (json_get_c(run, "exit_reason"))
         printf("  ended by a step: %s\n", json_get_c(run, "exit_reason"));
     const struct json *event = json_get(run, "trigger_event");
-    printf("\n  %strigger%s  %s  %s\n", out_bold(), out_reset(), json_get_c(event, "id"),
-           json_get_c(event, "summary"));
+    const char *trigger = json_get_c(run, "trigger");
+    printf("\n  %s%s%s  %s  %s\n", out_bold(), trigger ? trigger : "trigger", out_reset(),
+           json_get_c(event, "id"), json_get_c(event, "summary"));
     print_value("event", json_get(event, "event"));
     for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
         print_step(s);
