@@ -73,7 +73,7 @@ static int listen_ingest(struct server *server, const struct engine_listen *sett
 }
 
 /* Where the command line finds a running runtime. */
-static int write_address(struct server *server, struct err *err)
+static int write_address(struct server *server, const char *sandbox, struct err *err)
 {
     char *path = xasprintf("%s/runtime.json", server->data_dir),
          *draft = xasprintf("%s.draft", path);
@@ -81,6 +81,7 @@ static int write_address(struct server *server, struct err *err)
     json_set_integer(value, "pid", getpid());
     json_set_string(value, "admin", server_admin_url(server));
     json_set_string(value, "ingest", server_ingest_url(server));
+    json_set_string(value, "sandbox", sandbox);
     char *text = json_text(value, NULL);
     FILE *file = fopen(draft, "we");
     int rc = 0;
@@ -116,7 +117,7 @@ int server_start(const struct server_options *options, struct server **ret,
     rc = rc ? rc : listen_admin(server, options->admin ? options->admin : settings.admin, err);
     rc = rc ? rc : engine_start(server->engine, err);
     if (rc == 0 && !options->engine.is_passive)
-        rc = write_address(server, err);
+        rc = write_address(server, options->sandbox, err);
     if (rc) {
         server_stop(server);
         return rc;

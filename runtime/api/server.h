@@ -11,6 +11,7 @@ struct server_options {
     struct engine_options engine;
     const char *listen, *admin; /* NULL: as runnel.yaml says */
     bool has_no_ingest;         /* passive servers of one-off commands */
+    const char *sandbox;        /* the URL of the sandbox beside it, for runtime.json; or NULL */
 };
 
 /* Opens the project and listens; problems of the files are in *problems. Returns when the endpoints

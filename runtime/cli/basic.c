@@ -1,46 +1,46 @@
-/* The short commands: lists, down, endpoints, logs. */
+/* The short commands: workflows, sources, endpoints, down. */
 #include "cli/cli.h"
 
-static const struct option_spec list_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-};
-enum { JSON, PROJECT };
+#include <time.h>
+
+enum { LOOK_MS = 50, DOWN_MS = 90000 };
 
 static int run_endpoints(const struct args *args)
 {
     static const struct column columns[] = {
         {"WORKFLOW", "workflow"}, {"TRIGGER", "namespace"}, {"STATE", "state"}, {"URL", "url"}};
-    return cli_list(cli_project(args->options[PROJECT]), "endpoints", args->options[JSON], columns,
-                    COUNT_OF(columns), "no trigger has an endpoint");
+    return cli_list(args, "endpoints", columns, COUNT_OF(columns),
+                    "no trigger has an endpoint: `runnel up` deploys them");
 }
 
 const struct command command_endpoints = {
     .name = "endpoints",
-    .usage = "endpoints [--json]",
+    .usage = "",
     .summary = "the URLs that senders are to call",
-    .options = list_options,
-    .option_count = COUNT_OF(list_options),
+    .help =
+        "Vendors are given these URLs when a source is activated. They begin with public_url of "
+        "runnel.yaml, or\nelse with the address of the ingest listener.",
+    .examples = "runnel endpoints\n"
+                "curl -d '{\"a\":1}' \"$(runnel endpoints --json | jq -r '.[0].url')\"",
     .run = run_endpoints,
 };
 
 static int run_workflows(const struct args *args)
 {
-    static const struct column columns[] = {{"ID", "id"},
-                                            {"NAME", "name"},
-                                            {"ACTIVE", "active"},
-                                            {"QUEUED", "queued"},
-                                            {"RUNNING", "running"}};
-    return cli_list(cli_project(args->options[PROJECT]), "workflows", args->options[JSON], columns,
-                    COUNT_OF(columns), "no workflow can run: `runnel check` says why");
+    static const struct column columns[] = {{"ID", "id"},         {"NAME", "name"},
+                                            {"ACTIVE", "active"}, {"STEPS", "steps"},
+                                            {"QUEUED", "queued"}, {"RUNNING", "running"}};
+    return cli_list(args, "workflows", columns, COUNT_OF(columns),
+                    "no workflow can run: `runnel check` says why");
 }
 
 const struct command command_workflows = {
     .name = "workflows",
-    .usage = "workflows [--json]",
+    .usage = "",
     .summary = "the workflows, what waits and what runs",
-    .options = list_options,
-    .option_count = COUNT_OF(list_options),
+    .help = "A workflow's ID is the name of its file without .yaml. Files with mistakes are not "
+            "listed; `runnel check`\nlists those.",
+    .examples = "runnel workflows",
     .run = run_workflows,
 };
 
@@ -51,27 +51,41 @@ static int run_sources(const struct args *args)
                                             {"STATE", "state"},
                                             {"ENDPOINT", "endpoint"},
                                             {"ERROR", "error"}};
-    return cli_list(cli_project(args->options[PROJECT]), "sources", args->options[JSON], columns,
-                    COUNT_OF(columns), "nothing is deployed");
+    return cli_list(args, "sources", columns, COUNT_OF(columns),
+                    "nothing is deployed: `runnel up` deploys the sources");
 }
 
 const struct command command_sources = {
     .name = "sources",
-    .usage = "sources [--json]",
+    .usage = "",
     .summary = "the deployed sources and their state",
-    .options = list_options,
-    .option_count = COUNT_OF(list_options),
+    .help = "A source belongs to a trigger (workflows/WORKFLOW/NAMESPACE) or is shared "
+            "(sources/NAME). One that could\nnot be activated is shown with the reason and tried "
+            "again after a while.",
+    .examples = "runnel sources",
     .run = run_sources,
 };
 
 static const struct option_spec down_options[] = {
     {"--deactivate", NULL, "first take every source off its vendor (deactivate hooks)"},
-    {"--project", "DIR", "the project's folder (the current one)"},
 };
+
+/* Until the process is gone; false: it is still there. */
+static bool wait_gone(const char *data)
+{
+    for (int waited = 0; waited < DOWN_MS; waited += LOOK_MS) {
+        struct json *running = client_running(data);
+        if (!running)
+            return true;
+        json_free(running);
+        (void)nanosleep(&(struct timespec){0, LOOK_MS * 1000000l}, NULL);
+    }
+    return false;
+}
 
 static int run_down(const struct args *args)
 {
-    struct client *client = client_open(cli_project(args->options[1]), false);
+    struct client *client = client_open(args->project, false);
     struct err err = ERR_INIT;
     if (!client)
         return 1;
@@ -80,109 +94,34 @@ static int run_down(const struct args *args)
     int rc = client_call(client, "POST", "shutdown", body, NULL, &err);
     json_free(body);
     client_close(client);
+    if (rc == 0 && !wait_gone(args->data))
+        rc = err_set(&err, RN_ETIMEDOUT,
+                     "it is asked to stop, and still answers what is in flight; see its log");
     if (rc)
         return out_error(&err);
-    printf("stopping%s\n", args->options[0] ? "; the sources are deactivated"
-                                            : "; the sources stay registered at their vendors");
+    if (args->is_json) {
+        struct json *answer = json_new_object();
+        json_set_boolean(answer, "stopped", true);
+        json_set_boolean(answer, "deactivated", args->options[0] != NULL);
+        out_json(answer);
+        json_free(answer);
+    } else {
+        printf("stopped; %s\n", args->options[0] ? "the sources are deactivated"
+                                                 : "the sources stay registered at their vendors");
+    }
     return 0;
 }
 
 const struct command command_down = {
     .name = "down",
-    .usage = "down [--deactivate]",
-    .summary = "stop the project's runtime",
-    .help = "Sources stay registered at their vendors, who try again what they cannot deliver "
-            "meanwhile; --deactivate takes them off.",
+    .usage = "[--deactivate]",
+    .summary = "stop the project's runtime, and wait until it has",
+    .help = "What is in flight is answered, runs are parked for the next `runnel up`. Sources stay "
+            "registered at their\nvendors, who try again what they cannot deliver meanwhile; "
+            "--deactivate takes them off.",
+    .examples = "runnel down\n"
+                "runnel down --deactivate     # before the project is given up or moved",
     .options = down_options,
     .option_count = COUNT_OF(down_options),
     .run = run_down,
-};
-
-static const struct option_spec event_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--source", "ID", "only of this source (`runnel sources`)"},
-    {"--limit", "N", "how many, 50 unless given"},
-};
-
-static int run_events(const struct args *args)
-{
-    static const struct column columns[] = {
-        {"ID", "id"}, {"RECEIVED", "received"}, {"SOURCE", "source"}, {"SUMMARY", "summary"}};
-    const char *project = cli_project(args->options[PROJECT]);
-    if (args->count) {
-        struct client *client = client_open(project, true);
-        struct json *event = NULL;
-        struct err err = ERR_INIT;
-        if (!client)
-            return 1;
-        char *path = xasprintf("events/%s", args->positional[0]);
-        int rc = client_call(client, "GET", path, NULL, &event, &err);
-        free(path);
-        client_close(client);
-        if (rc)
-            return out_error(&err);
-        out_json(event);
-        json_free(event);
-        return 0;
-    }
-    const char *source = args->options[2], *limit = args->options[3];
-    char *path = xasprintf("events?limit=%s&source=%s", limit ? limit : "50", source ? source : "");
-    int code =
-        cli_list(project, path, args->options[JSON], columns, COUNT_OF(columns), "no events yet");
-    free(path);
-    return code;
-}
-
-const struct command command_events = {
-    .name = "events",
-    .usage = "events [ID] [--source ID] [--limit N] [--json]",
-    .summary = "the accepted events, newest first; one whole with its ID",
-    .options = event_options,
-    .option_count = COUNT_OF(event_options),
-    .max_args = 1,
-    .run = run_events,
-};
-
-static const struct option_spec log_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--limit", "N", "how many, 50 unless given"},
-};
-
-static int run_logs(const struct args *args)
-{
-    struct client *client = client_open(cli_project(args->options[PROJECT]), true);
-    struct json *lines = NULL;
-    struct err err = ERR_INIT;
-    if (!client)
-        return 1;
-    char *path = xasprintf("logs?limit=%s&of=%s", args->options[2] ? args->options[2] : "50",
-                           args->count ? args->positional[0] : "");
-    int rc = client_call(client, "GET", path, NULL, &lines, &err);
-    free(path);
-    client_close(client);
-    if (rc)
-        return out_error(&err);
-    static const struct column columns[] = {{"LEVEL", "level"},
-                                            {"SOURCE", "source"},
-                                            {"RUN", "run"},
-                                            {"STEP", "step"},
-                                            {"TEXT", "text"}};
-    if (args->options[JSON])
-        out_json(lines);
-    else
-        out_table(lines, columns, COUNT_OF(columns));
-    json_free(lines);
-    return 0;
-}
-
-const struct command command_logs = {
-    .name = "logs",
-    .usage = "logs [RUN|SOURCE] [--limit N] [--json]",
-    .summary = "log lines of steps and sources, oldest first",
-    .options = log_options,
-    .option_count = COUNT_OF(log_options),
-    .max_args = 1,
-    .run = run_logs,
 };

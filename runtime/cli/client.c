@@ -1,11 +1,14 @@
 #include "cli/cli.h"
 
 #include "api/server.h"
+#include "base/encode.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "net/http_client.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 
 enum { CALL_TIMEOUT_MS = 180000 };
 
@@ -16,11 +19,6 @@ struct client {
     char *base; /* of the admin listener */
     char *token;
 };
-
-const char *cli_project(const char *option)
-{
-    return option && *option ? option : ".";
-}
 
 static char *read_file(const char *path)
 {
@@ -35,44 +33,42 @@ static char *read_file(const char *path)
     return xmemdup(text, n);
 }
 
-static char *data_dir(const char *project)
+struct json *client_running(const char *data)
 {
-    const char *given = getenv("RUNNEL_DATA");
-    return given && *given ? xstrdup(given) : xasprintf("%s/.runnel", project);
+    char *path = xasprintf("%s/runtime.json", data), *text = read_file(path);
+    struct json *value = NULL;
+    if (text && json_parse(str_from(text), &value, NULL) == 0) {
+        pid_t pid = (pid_t)json_get_i64(value, "pid", 0);
+        if (pid <= 0 || !json_get_c(value, "admin") || (kill(pid, 0) && errno != EPERM)) {
+            json_free(value);
+            value = NULL;
+        }
+    }
+    free(text);
+    free(path);
+    return value;
 }
 
 /* The address of a runtime that is up: its file is there and its process is alive. */
-static bool find_running(struct client *client, const char *project)
+static bool find_running(struct client *client, const char *data)
 {
-    char *dir = data_dir(project), *path = xasprintf("%s/runtime.json", dir),
-         *text = read_file(path);
-    struct json *value = NULL;
-    bool is_up = false;
-    if (text && json_parse(str_from(text), &value, NULL) == 0) {
-        pid_t pid = (pid_t)json_get_i64(value, "pid", 0);
-        const char *admin = json_get_c(value, "admin");
-        char *token_path = xasprintf("%s/admin-token", dir);
-        is_up = pid > 0 && admin && (kill(pid, 0) == 0 || errno == EPERM);
-        if (is_up) {
-            client->base = xstrdup(admin);
-            client->token = read_file(token_path);
-        }
-        free(token_path);
-    }
-    json_free(value);
-    free(text);
+    struct json *running = client_running(data);
+    if (!running)
+        return false;
+    char *path = xasprintf("%s/admin-token", data);
+    client->base = xstrdup(json_get_c(running, "admin"));
+    client->token = read_file(path);
     free(path);
-    free(dir);
-    return is_up && client->token;
+    json_free(running);
+    return client->token != NULL;
 }
 
 static bool start_own(struct client *client, const char *project)
 {
     struct problems problems = PROBLEMS_INIT;
     struct err err = ERR_INIT;
-    const char *data = getenv("RUNNEL_DATA");
     struct server_options options = {
-        .engine = {.dir = project, .data_dir = data && *data ? data : NULL, .is_passive = true},
+        .engine = {.dir = project, .data_dir = cli_data(project), .is_passive = true},
         .admin = "127.0.0.1:0",
         .has_no_ingest = true};
     log_set_level(LOG_ERROR);
@@ -91,11 +87,14 @@ struct client *client_open(const char *project, bool can_be_own)
 {
     struct client *client = xcalloc(1, sizeof(*client));
     struct err err = ERR_INIT;
-    bool is_open = find_running(client, project);
+    bool is_open = find_running(client, cli_data(project));
     if (!is_open && can_be_own) {
         is_open = start_own(client, project);
     } else if (!is_open) {
-        fprintf(stderr, "runnel: no runtime is up in %s: start it with `runnel up`\n", project);
+        (void)err_set(&err, RN_EUNAVAILABLE,
+                      "no runtime is up for the project in %s: start it with `runnel up`",
+                      strcmp(project, ".") == 0 ? "this folder" : project);
+        (void)out_error(&err);
     } else if (http_client_global_init(&err)) {
         (void)out_error(&err);
         is_open = false;
@@ -157,6 +156,25 @@ static int call(struct client *client, const char *method, const char *path,
     free(url);
     free(authorization);
     return rc;
+}
+
+char *client_path(const char *path, ...)
+{
+    struct buf out = BUF_INIT(KIB(64));
+    va_list list;
+    buf_add_c(&out, path);
+    char joint = '?';
+    va_start(list, path);
+    for (const char *name; (name = va_arg(list, const char *));) {
+        const char *value = va_arg(list, const char *);
+        if (!value)
+            continue;
+        buf_addf(&out, "%c%s=", joint, name);
+        encode_percent(&out, str_from(value));
+        joint = '&';
+    }
+    va_end(list);
+    return buf_take(&out, NULL);
 }
 
 void client_close(struct client *client)

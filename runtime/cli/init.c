@@ -97,30 +97,49 @@ static int run_init(const struct args *args)
 {
     const char *dir = args->count ? args->positional[0] : ".";
     struct err err = ERR_INIT;
+    struct json *answer = json_new_object();
     int rc = 0;
+    json_set_string(answer, "project", dir);
+    struct json *files = json_set(answer, "files", json_new_array());
     char *marker = xasprintf("%s/runnel.yaml", dir);
     if (access(marker, F_OK) == 0)
-        rc = err_set(&err, RN_EEXISTS, "%s is there already: this is a project", marker);
+        rc = err_set(&err, RN_EEXISTS,
+                     "%s is there already: this is a project (`runnel up` runs it)", marker);
     free(marker);
     for (size_t i = 0; i < COUNT_OF(project_files) && rc == 0; i++) {
         char *path = xasprintf("%s/%s", dir, project_files[i].path);
         rc = cli_write_file(path, project_files[i].text, &err);
         if (rc == 0 && strcmp(project_files[i].path, ".env") == 0)
             (void)chmod(path, 0600);
+        (void)json_append(files, json_new_string_c(project_files[i].path));
         free(path);
     }
-    if (rc)
-        return out_error(&err);
-    printf("A project is in %s. Next:\n  cd %s\n  runnel check\n  runnel up --sandbox          # "
-           "in another terminal: runnel sandbox send\n",
-           dir, dir);
-    return 0;
+    if (rc == 0 && args->is_json) {
+        out_json(answer);
+    } else if (rc == 0) {
+        printf("A project is in %s:\n"
+               "  runnel.yaml                        listeners, accounts, limits\n"
+               "  .env                               the accounts' values (the sandbox's for now)\n"
+               "  workflows/segment-to-discord.yaml  a Segment event becomes a Discord message, a "
+               "row, a record\n\nNext:\n",
+               strcmp(dir, ".") == 0 ? "this folder" : dir);
+        if (strcmp(dir, ".") != 0)
+            printf("  cd %s\n", dir);
+        printf("  runnel check\n"
+               "  runnel up --sandbox     # then, in another terminal: runnel sandbox send\n");
+    }
+    json_free(answer);
+    return rc ? out_error(&err) : 0;
 }
 
 const struct command command_init = {
     .name = "init",
-    .usage = "init [DIR]",
+    .usage = "[DIR]",
     .summary = "make a project with a first workflow that works against the sandbox",
+    .help = "Writes runnel.yaml, .env, .gitignore and workflows/segment-to-discord.yaml into DIR "
+            "(this folder unless\ngiven). Files that are there already are never overwritten.",
+    .examples = "runnel init my-project && cd my-project && runnel up --sandbox",
     .max_args = 1,
     .run = run_init,
+    .flags = CLI_NO_PROJECT,
 };

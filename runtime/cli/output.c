@@ -1,15 +1,25 @@
+/* What a person reads: colours on a terminal (NO_COLOR and TERM=dumb are honoured), text of others
+ * made harmless, JSON. */
 #include "cli/cli.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
+
+static bool shows_color(int fd)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fd) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
 
 bool out_is_terminal(void)
 {
-    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO);
 }
 
 static const char *color(const char *code)
 {
-    return out_is_terminal() ? code : "";
+    return shows_color(STDOUT_FILENO) ? code : "";
 }
 
 const char *out_bold(void)
@@ -42,11 +52,27 @@ const char *out_reset(void)
     return color("\033[0m");
 }
 
+const char *note_style(const char *name)
+{
+    static const char *const styles[][2] = {
+        {"bold", "\033[1m"}, {"dim", "\033[2m"}, {"red", "\033[31m"}, {"reset", "\033[0m"}};
+    for (size_t i = 0; i < COUNT_OF(styles) && shows_color(STDERR_FILENO); i++)
+        if (strcmp(name, styles[i][0]) == 0)
+            return styles[i][1];
+    return "";
+}
+
 const char *out_status_color(const char *status)
 {
-    static const char *const good[] = {"succeeded", "active", "ok"}, *const bad[] = {"failed",
-                                                                                     "unknown",
-                                                                                     "quarantined"};
+    static const char *const good[] = {"succeeded", "active", "ok", "true"}, *const bad[] = {
+                                                                                 "failed",
+                                                                                 "unknown",
+                                                                                 "quarantined",
+                                                                                 "bad", "error"};
+    if (status && *status == '2' && strlen(status) == 3) /* an HTTP status */
+        return out_green();
+    if (status && *status >= '3' && *status <= '5' && strlen(status) == 3)
+        return out_red();
     for (size_t i = 0; i < COUNT_OF(good); i++)
         if (status && strcmp(status, good[i]) == 0)
             return out_green();
@@ -56,66 +82,71 @@ const char *out_status_color(const char *status)
     return out_yellow();
 }
 
-/* Bytes of a terminal's escapes in a vendor's text would be obeyed: control characters are shown as
- * dots. */
-static char *cell(const struct json *value)
+/* C0 and C1 controls, DEL, and what turns the direction of writing around. */
+static bool is_harmful(uint32_t c)
 {
-    char *text = !value                        ? xstrdup("")
-                 : json_is(value, JSON_STRING) ? str_dup(json_str(value))
-                                               : json_text(value, NULL);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            *c = '.';
-    return text;
+    return (c < 0x20 && c != '\n') || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
-static size_t width_of(const char *text)
+char *out_clean(const char *text)
 {
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    struct str all = str_from(text);
+    for (size_t at = 0; at < all.len;) {
+        size_t start = at;
+        uint32_t c = utf8_decode(all, &at);
+        if (c == '\t')
+            buf_add_char(&out, ' ');
+        else if (is_harmful(c))
+            buf_add_c(&out, "·");
+        else
+            buf_add(&out, all.ptr + start, at - start);
+    }
+    return buf_take(&out, NULL);
+}
+
+void out_lines(const char *indent, const char *text)
+{
+    char *clean = out_clean(text);
+    struct str rest = str_from(clean), line = STR_NONE;
+    while (str_cut(&rest, '\n', &line))
+        printf("%s" STR_FMT "\n", indent, STR_ARG(line));
+    free(clean);
+}
+
+size_t out_width(const char *text)
+{
+    struct str all = str_from(text);
     size_t width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
+    for (size_t at = 0; at < all.len;) {
+        int columns = wcwidth((wchar_t)utf8_decode(all, &at));
+        width += columns > 0 ? (size_t)columns : 0;
+    }
     return width;
 }
 
-static void print_row(const struct json *row, const struct column *columns, size_t count,
-                      const size_t *widths)
+size_t out_columns(void)
 {
-    for (size_t c = 0; c < count; c++) {
-        char *text = cell(json_get(row, columns[c].member));
-        if (!out_is_terminal()) {
-            printf("%s%s", c ? "\t" : "", text);
-        } else {
-            bool is_status =
-                strcmp(columns[c].member, "status") == 0 || strcmp(columns[c].member, "state") == 0;
-            printf("%s%s%s", is_status ? out_status_color(text) : "", text,
-                   is_status ? out_reset() : "");
-            for (size_t pad = width_of(text); c + 1 < count && pad < widths[c] + 2; pad++)
-                putchar(' ');
-        }
-        free(text);
-    }
-    putchar('\n');
+    struct winsize size;
+    uint64_t columns = 0;
+    const char *given = getenv("COLUMNS");
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+        return size.ws_col;
+    if (given && num_parse_u64(str_from(given), &columns) == 0 && columns >= 20)
+        return (size_t)columns;
+    return SIZE_MAX;
 }
 
-void out_table(const struct json *list, const struct column *columns, size_t count)
+char *out_duration(int64_t ms)
 {
-    size_t widths[16] = {0};
-    for (size_t c = 0; c < count; c++) {
-        widths[c] = strlen(columns[c].title);
-        for (const struct json *row = json_first(list); row; row = json_next(row)) {
-            char *text = cell(json_get(row, columns[c].member));
-            size_t width = width_of(text);
-            widths[c] = width > widths[c] ? width : widths[c];
-            free(text);
-        }
-    }
-    if (out_is_terminal()) {
-        for (size_t c = 0; c < count; c++)
-            printf("%s%-*s%s%s", out_dim(), c + 1 < count ? (int)widths[c] : 0, columns[c].title,
-                   out_reset(), c + 1 < count ? "  " : "\n");
-    }
-    for (const struct json *row = json_first(list); row; row = json_next(row))
-        print_row(row, columns, count, widths);
+    if (ms < 1000)
+        return xasprintf("%lld ms", (long long)ms);
+    if (ms < 60000)
+        return xasprintf("%lld.%lld s", (long long)(ms / 1000), (long long)(ms / 100 % 10));
+    if (ms < 3600000)
+        return xasprintf("%lld min %lld s", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
+    return xasprintf("%lld h %lld min", (long long)(ms / 3600000), (long long)(ms / 60000 % 60));
 }
 
 void out_json(const struct json *value)
@@ -132,28 +163,8 @@ void out_json(const struct json *value)
 int out_error(const struct err *err)
 {
     fflush(stdout);
-    fprintf(stderr, "runnel: %s\n", err->text[0] ? err->text : err_sentence(err->code));
+    char *text = out_clean(err->text[0] ? err->text : err_sentence(err->code));
+    fprintf(stderr, "%srunnel:%s %s\n", note_style("red"), note_style("reset"), text);
+    free(text);
     return 1;
-}
-
-int cli_list(const char *project, const char *path, bool as_json, const struct column *columns,
-             size_t count, const char *none)
-{
-    struct client *client = client_open(project, true);
-    struct json *list = NULL;
-    struct err err = ERR_INIT;
-    if (!client)
-        return 1;
-    int rc = client_call(client, "GET", path, NULL, &list, &err);
-    client_close(client);
-    if (rc)
-        return out_error(&err);
-    if (as_json)
-        out_json(list);
-    else if (json_count(list) == 0)
-        fprintf(stderr, "%s\n", none);
-    else
-        out_table(list, columns, count);
-    json_free(list);
-    return 0;
 }

@@ -1,114 +1,91 @@
-/* runs, inspect, replay, run: looking at runs and making them. */
+/* runs, inspect: looking at runs. */
 #include "cli/cli.h"
-
-#include "base/limits.h"
 
 enum { WAIT_MS = 50000 };
 
+static const char *const statuses[] = {"queued",    "running", "waiting",
+                                       "succeeded", "failed",  "cancelled"};
+
 static const struct option_spec run_list_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--workflow", "ID", "only of this workflow"},
-    {"--status", "STATUS", "queued, running, waiting, succeeded, failed or cancelled"},
-    {"--limit", "N", "how many, 50 unless given"},
+    {"-w, --workflow", "ID", "only of this workflow"},
+    {"-s, --status", "STATUS", "only queued, running, waiting, succeeded, failed or cancelled"},
+    {"-n, --limit", "N", "how many, 1 to 1000 (50)"},
 };
+enum { WORKFLOW, STATUS, LIMIT };
+
+static bool is_status(const struct args *args, const char *given)
+{
+    struct nearest nearest = {given, NULL, 0};
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        if (strcmp(statuses[i], given) == 0)
+            return true;
+        nearest_try(&nearest, statuses[i]);
+    }
+    if (nearest.best)
+        (void)cli_wrong(args, "there is no status \"%s\"; did you mean %s?", given, nearest.best);
+    else
+        (void)cli_wrong(args,
+                        "there is no status \"%s\", only queued, running, waiting, "
+                        "succeeded, failed and cancelled",
+                        given);
+    return false;
+}
 
 static int run_runs(const struct args *args)
 {
-    static const struct column columns[] = {{"ID", "id"},
-                                            {"STATUS", "status"},
-                                            {"WORKFLOW", "workflow"},
-                                            {"CREATED", "created"},
-                                            {"MS", "duration_ms"}};
-    char *path = xasprintf(
-        "runs?limit=%s&workflow=%s&status=%s", args->options[4] ? args->options[4] : "50",
-        args->options[2] ? args->options[2] : "", args->options[3] ? args->options[3] : "");
-    int code = cli_list(cli_project(args->options[1]), path, args->options[0], columns,
-                        COUNT_OF(columns), "no runs yet");
+    static const struct column columns[] = {
+        {"ID", "id"},           {"STATUS", "status"},    {"WORKFLOW", "workflow"},
+        {"CREATED", "created"}, {"TOOK", "duration_ms"}, {"ERROR", "error_text"}};
+    int64_t limit = 0;
+    char count[24];
+    struct client *client = NULL;
+    struct json *list = NULL;
+    struct err err = ERR_INIT;
+    if (!cli_number(args, LIMIT, 50, 1, 1000, &limit) ||
+        (args->options[STATUS] && !is_status(args, args->options[STATUS])))
+        return 2;
+    if (!(client = client_open(args->project, true)))
+        return 1;
+    (void)snprintf(count, sizeof(count), "%lld", (long long)limit);
+    char *path = client_path("runs", "limit", count, "workflow", args->options[WORKFLOW], "status",
+                             args->options[STATUS], NULL);
+    int rc = client_call(client, "GET", path, NULL, &list, &err);
+    client_close(client);
     free(path);
-    return code;
+    if (rc)
+        return out_error(&err);
+    if (args->is_json) {
+        out_json(list);
+    } else if (json_count(list) == 0) {
+        fprintf(stderr, args->options[WORKFLOW] || args->options[STATUS]
+                            ? "no such runs\n"
+                            : "no runs yet: send an event (`runnel endpoints`), or try `runnel run "
+                              "WORKFLOW`\n");
+    } else {
+        for (struct json *r = json_first_mut(list); r; r = json_next_mut(r))
+            json_set_string(r, "error_text", json_get_c(json_get(r, "error"), "text"));
+        out_table(list, columns, COUNT_OF(columns));
+    }
+    json_free(list);
+    return 0;
 }
 
 const struct command command_runs = {
     .name = "runs",
-    .usage = "runs [--workflow ID] [--status STATUS] [--limit N] [--json]",
+    .usage = "[--workflow ID] [--status STATUS] [--limit N]",
     .summary = "the runs, newest first",
+    .help = "A run is one event going through one workflow.",
+    .examples = "runnel runs\n"
+                "runnel runs --status failed              # what went wrong\n"
+                "runnel runs -w segment-to-discord -n 5",
     .options = run_list_options,
     .option_count = COUNT_OF(run_list_options),
     .run = run_runs,
 };
 
-static void print_value(const char *title, const struct json *value)
-{
-    if (!value || (json_is(value, JSON_OBJECT) && json_count(value) == 0))
-        return;
-    struct buf text = BUF_INIT(SIZE_MAX / 2);
-    json_write_pretty(&text, value);
-    struct str rest = buf_str(&text), line = STR_NONE;
-    printf("    %s%s%s\n", out_dim(), title, out_reset());
-    while (str_cut(&rest, '\n', &line))
-        printf("      " STR_FMT "\n", STR_ARG(line));
-    buf_release(&text);
-}
-
-static void print_step(const struct json *step)
-{
-    const char *status = json_get_c(step, "status"),
-               *summary = json_get_c(json_get(step, "exports"), "$summary");
-    const char *component = json_get_c(step, "component");
-    printf("\n  %s%s%s  %s%s%s", out_bold(), json_get_c(step, "namespace"), out_reset(),
-           out_status_color(status), status, out_reset());
-    if (json_get_i64(step, "attempt", 1) > 1)
-        printf("  attempt %lld", (long long)json_get_i64(step, "attempt", 1));
-    printf("  %lld ms  %s%s%s\n", (long long)json_get_i64(step, "duration_ms", 0), out_dim(),
-           component ? component : "", out_reset());
-    if (summary)
-        printf("    %s\n", summary);
-    const char *error = json_get_c(json_get(step, "error"), "text");
-    if (error)
-        printf("    %s%s%s\n", out_red(), error, out_reset());
-    print_value("inputs", json_get(step, "inputs"));
-    print_value("exports", json_get(step, "exports"));
-    for (const struct json *l = json_first(json_get(step, "logs")); l; l = json_next(l))
-        printf("    %s%s%s %s\n", out_dim(), json_get_c(l, "level"), out_reset(),
-               json_get_c(l, "text"));
-}
-
-static void print_run(const struct json *run)
-{
-    const char *status = json_get_c(run, "status"),
-               *error = json_get_c(json_get(run, "error"), "text"),
-               *step = json_get_c(json_get(run, "error"), "step");
-    printf("%s%s%s  %s  %s%s%s  %lld ms\n", out_bold(), json_get_c(run, "id"), out_reset(),
-           json_get_c(run, "workflow"), out_status_color(status), status, out_reset(),
-           (long long)json_get_i64(run, "duration_ms", 0));
-    if (error)
-        printf("  %s%s%s%s%s\n", out_red(), step ? step : "", step ? ": " : "", error, out_reset());
-    if (json_get_c(run, "exit_reason"))
-        printf("  ended by a step: %s\n", json_get_c(run, "exit_reason"));
-    const struct json *event = json_get(run, "trigger_event");
-    const char *trigger = json_get_c(run, "trigger");
-    printf("\n  %s%s%s  %s  %s\n", out_bold(), trigger ? trigger : "trigger", out_reset(),
-           json_get_c(event, "id"), json_get_c(event, "summary"));
-    print_value("event", json_get(event, "event"));
-    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
-        print_step(s);
-}
-
 static const struct option_spec inspect_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
     {"--wait", NULL, "wait until it has ended (50 s at most)"},
 };
-
-static int fetch_run(struct client *client, const char *id, bool waits, struct json **ret,
-                     struct err *err)
-{
-    char *path = xasprintf("runs/%s?wait_ms=%d", id, waits ? WAIT_MS : 0);
-    int rc = client_call(client, "GET", path, NULL, ret, err);
-    free(path);
-    return rc;
-}
 
 static bool newest_run(struct client *client, char id[64])
 {
@@ -125,7 +102,7 @@ static bool newest_run(struct client *client, char id[64])
 
 static int run_inspect(const struct args *args)
 {
-    struct client *client = client_open(cli_project(args->options[1]), true);
+    struct client *client = client_open(args->project, true);
     struct json *run = NULL;
     struct err err = ERR_INIT;
     char newest[64] = "";
@@ -133,102 +110,36 @@ static int run_inspect(const struct args *args)
         return 1;
     int rc = 0;
     if (!args->count && !newest_run(client, newest))
-        rc = err_set(&err, RN_ENOTFOUND, "no runs yet");
-    rc = rc ? rc
-            : fetch_run(client, args->count ? args->positional[0] : newest, args->options[2], &run,
-                        &err);
+        rc = err_set(&err, RN_ENOTFOUND,
+                     "no runs yet: send an event (`runnel endpoints`), or try `runnel run "
+                     "WORKFLOW`");
+    if (rc == 0) {
+        char *path = xasprintf("runs/%s?wait_ms=%d", args->count ? args->positional[0] : newest,
+                               args->options[0] ? WAIT_MS : 0);
+        rc = client_call(client, "GET", path, NULL, &run, &err);
+        free(path);
+    }
     client_close(client);
     if (rc)
         return out_error(&err);
-    if (args->options[0])
+    if (args->is_json)
         out_json(run);
     else
-        print_run(run);
+        show_run(run);
     json_free(run);
     return 0;
 }
 
 const struct command command_inspect = {
     .name = "inspect",
-    .usage = "inspect [RUN] [--wait] [--json]",
+    .usage = "[RUN] [--wait]",
     .summary = "one run step by step: inputs, exports, logs, attempts, timings",
     .help = "Without RUN: the newest.",
+    .examples = "runnel inspect\n"
+                "runnel inspect run_1m887w9920000\n"
+                "runnel inspect --json | jq '.steps[0].exports'",
     .options = inspect_options,
     .option_count = COUNT_OF(inspect_options),
     .max_args = 1,
     .run = run_inspect,
-};
-
-static const struct option_spec run_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--event", "FILE", "the event's JSON (- for standard input); {} unless given"},
-};
-
-static int read_event(const char *path, struct json **ret, struct err *err)
-{
-    if (!path) {
-        *ret = json_new_object();
-        return 0;
-    }
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!file)
-        return err_set(err, RN_ENOTFOUND, "%s cannot be read", path);
-    struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(&text, chunk, n);
-    if (file != stdin)
-        fclose(file);
-    int rc = buf_is_overflowed(&text) ? err_set(err, RN_ETOOBIG, "it is too big")
-                                      : json_parse(buf_str(&text), ret, err);
-    buf_release(&text);
-    return rc ? err_prefix(err, "%s", path) : 0;
-}
-
-static int run_run(const struct args *args)
-{
-    struct json *event = NULL, *answer = NULL, *run = NULL;
-    struct err err = ERR_INIT;
-    int rc = read_event(args->options[2], &event, &err);
-    if (rc)
-        return out_error(&err);
-    struct client *client = client_open(cli_project(args->options[1]), true);
-    struct json *body = json_new_object();
-    (void)json_set(body, "event", event);
-    char *path = xasprintf("workflows/%s/run", args->positional[0]);
-    bool was_open = client != NULL;
-    rc = client ? client_call(client, "POST", path, body, &answer, &err) : 0;
-    if (client && rc == 0)
-        rc = fetch_run(client, json_get_c(answer, "run"), true, &run, &err);
-    client_close(client);
-    free(path);
-    json_free(body);
-    json_free(answer);
-    if (!was_open)
-        return 1;
-    if (rc)
-        return out_error(&err);
-    if (args->options[0])
-        out_json(run);
-    else
-        print_run(run);
-    bool succeeded = str_eq_c(json_get_text(run, "status"), "succeeded");
-    json_free(run);
-    return succeeded ? 0 : 1;
-}
-
-const struct command command_run = {
-    .name = "run",
-    .usage = "run WORKFLOW [--event FILE] [--json]",
-    .summary = "run one event through a workflow now, and show each step",
-    .help = "The event becomes steps.trigger.event. Works with and without a runtime up. Exits "
-            "with 1 if the run failed.\n\n"
-            "  echo '{\"type\":\"track\"}' | runnel run segment-to-discord --event -",
-    .options = run_options,
-    .option_count = COUNT_OF(run_options),
-    .min_args = 1,
-    .max_args = 1,
-    .run = run_run,
 };

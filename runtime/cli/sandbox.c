@@ -11,11 +11,11 @@
 enum { SEND_MAX = 100000, BATCH_MAX = 4000 };
 
 static const struct option_spec options[] = {
-    {"--json", NULL, "as JSON"},
     {"--listen", "ADDR", "serve: where (127.0.0.1:9400)"},
     {"--state", "FILE", "serve: keep what is registered over restarts"},
     {"--limits", "N", "serve: rate limits, real (unless given), off, or N times as much"},
-    {"--url", "URL", "of a running sandbox (http://127.0.0.1:9400, or $RUNNEL_SANDBOX_URL)"},
+    {"--url", "URL",
+     "of a running sandbox (that of `runnel up --sandbox` here, or $RUNNEL_SANDBOX_URL)"},
     {"--vendor", "NAME", "received: of segment, discord, sheets, airtable or http only"},
     {"--last", "N", "received: the last N"},
     {"--source", "NAME", "send: workspaces/acme/sources/web unless given"},
@@ -32,7 +32,6 @@ static const struct option_spec options[] = {
     {"--path", "TEXT", "fail: requests whose path holds this text only"},
 };
 enum {
-    JSON,
     LISTEN,
     STATE,
     LIMITS,
@@ -83,7 +82,7 @@ static int serve(const struct args *args)
 /* ---- talking to a running one */
 
 struct remote {
-    const char *url;
+    char url[1024];
     struct egress *egress;
     struct http_client *client;
 };
@@ -91,7 +90,13 @@ struct remote {
 static int remote_open(const struct args *args, struct remote *remote, struct err *err)
 {
     const char *given = args->options[URL] ? args->options[URL] : getenv("RUNNEL_SANDBOX_URL");
-    remote->url = given && *given ? given : "http://127.0.0.1:9400";
+    struct json *running = given && *given ? NULL : client_running(args->data);
+    const char *own = json_get_c(running, "sandbox"); /* of `runnel up --sandbox` */
+    (void)snprintf(remote->url, sizeof(remote->url), "%s",
+                   given && *given ? given
+                   : own           ? own
+                                   : "http://127.0.0.1:9400");
+    json_free(running);
     remote->egress = egress_new();
     int rc = egress_allow(remote->egress, STR("127.0.0.0/8"), err);
     rc = rc ? rc : http_client_global_init(err);
@@ -147,7 +152,7 @@ static int remote_call(const struct remote *remote, const char *method, const ch
 /* A call whose answer is printed as JSON, or not at all. */
 static int simple(const struct args *args, const char *method, const char *path, bool is_shown)
 {
-    struct remote remote = {.url = NULL};
+    struct remote remote = {.url = ""};
     struct json *answer = NULL;
     struct err err = ERR_INIT;
     int rc = remote_open(args, &remote, &err);
@@ -273,7 +278,7 @@ static int send_events(const struct args *args)
     const char *source =
         args->options[SOURCE] ? args->options[SOURCE] : "workspaces/acme/sources/web";
     struct json *events = NULL, *sum = json_new_array();
-    struct remote remote = {.url = NULL};
+    struct remote remote = {.url = ""};
     struct err err = ERR_INIT;
     int rc = read_events(args, &events, &err);
     int wrong = rc ? 2 : 1;
@@ -287,7 +292,7 @@ static int send_events(const struct args *args)
     }
     remote_close(&remote);
     bool is_good = is_delivered(sum);
-    if (rc == 0 && args->options[JSON])
+    if (rc == 0 && args->is_json)
         out_json(sum);
     else if (rc == 0 && json_count(sum) == 0)
         fprintf(stderr, "no hook is registered for this source at the sandbox's Segment: is the "
@@ -305,7 +310,7 @@ static int send_events(const struct args *args)
 static int received(const struct args *args)
 {
     static const struct column columns[] = {{"VENDOR", "vendor"}, {"RECEIVED", "received"}};
-    struct remote remote = {.url = NULL};
+    struct remote remote = {.url = ""};
     struct json *list = NULL;
     struct err err = ERR_INIT;
     uint64_t last = 0;
@@ -323,7 +328,7 @@ static int received(const struct args *args)
     free(path);
     if (rc)
         return out_error(&err);
-    if (args->options[JSON])
+    if (args->is_json)
         out_json(list);
     else
         out_table(list, columns, COUNT_OF(columns));
@@ -364,20 +369,20 @@ static int read_fault(const struct args *args, struct json *body, struct err *er
 
 static int fail(const struct args *args)
 {
-    struct remote remote = {.url = NULL};
+    struct remote remote = {.url = ""};
     struct json *body = json_new_object(), *answer = NULL;
     struct err err = ERR_INIT;
-    if (args->count < 2) { /* no vendor: what is set */
+    if (args->count < 1) { /* no vendor: what is set */
         json_free(body);
         return simple(args, "GET", "faults", true);
     }
-    json_set_string(body, "vendor", args->positional[1]);
+    json_set_string(body, "vendor", args->positional[0]);
     int rc = read_fault(args, body, &err), wrong = rc ? 2 : 1;
     rc = rc ? rc : remote_open(args, &remote, &err);
     rc = rc ? rc : remote_call(&remote, "POST", "faults", body, &answer, &err);
     remote_close(&remote);
     json_free(body);
-    if (rc == 0 && args->options[JSON])
+    if (rc == 0 && args->is_json)
         out_json(answer);
     json_free(answer);
     if (rc)
@@ -385,55 +390,60 @@ static int fail(const struct args *args)
     return rc ? wrong : 0;
 }
 
-static int run(const struct args *args)
+static int heal(const struct args *args)
 {
-    const char *verb = args->count ? args->positional[0] : "serve";
-    if (args->count > 1 && strcmp(verb, "fail") != 0) {
-        fprintf(stderr, "runnel sandbox %s: \"%s\" is one argument too many\n", verb,
-                args->positional[1]);
-        return 2;
-    }
-    if (strcmp(verb, "serve") == 0)
-        return serve(args);
-    if (strcmp(verb, "send") == 0)
-        return send_events(args);
-    if (strcmp(verb, "received") == 0)
-        return received(args);
-    if (strcmp(verb, "fail") == 0)
-        return fail(args);
-    if (strcmp(verb, "heal") == 0)
-        return simple(args, "DELETE", "faults", false);
-    if (strcmp(verb, "reset") == 0)
-        return simple(args, "POST", "reset", false);
-    if (strcmp(verb, "rewrites") == 0)
-        return simple(args, "GET", "rewrites", true);
-    if (strcmp(verb, "service-account") == 0)
-        return simple(args, "GET", "google/service-account", true);
-    fprintf(stderr, "runnel sandbox: serve, send, received, fail, heal, reset, rewrites or "
-                    "service-account\n");
-    return 2;
+    return simple(args, "DELETE", "faults", args->is_json);
 }
+
+static int reset(const struct args *args)
+{
+    return simple(args, "POST", "reset", args->is_json);
+}
+
+static int rewrites(const struct args *args)
+{
+    return simple(args, "GET", "rewrites", true);
+}
+
+static int service_account(const struct args *args)
+{
+    return simple(args, "GET", "google/service-account", true);
+}
+
+static const struct verb verbs[] = {
+    {"serve", "[--listen ADDR] [--state FILE] [--limits N]",
+     "answer as the vendors do, until Ctrl-C", 0, 0, serve},
+    {"send", "[--event JSON | --file FILE] [--count N] [--batch] [--source NAME]",
+     "deliver events as Segment does: signed, five seconds for an answer, tried again", 0, 0,
+     send_events},
+    {"received", "[--vendor NAME] [--last N]", "what the vendors took in", 0, 0, received},
+    {"fail",
+     "[VENDOR] [--status N] [--times N] [--retry-after S] [--delay TIME] [--lose-reply] "
+     "[--method NAME] [--path TEXT]",
+     "make a vendor fail: segment, discord, sheets, google, airtable, swapi, http; else what is "
+     "set",
+     0, 1, fail},
+    {"heal", "", "end that", 0, 0, heal},
+    {"reset", "", "forget everything", 0, 0, reset},
+    {"rewrites", "", "egress.rewrite for runnel.yaml", 0, 0, rewrites},
+    {"service-account", "", "a key file for the sandbox's Google", 0, 0, service_account},
+};
 
 const struct command command_sandbox = {
     .name = "sandbox",
-    .usage = "sandbox [serve | send | received | fail VENDOR | heal | reset | rewrites | "
-             "service-account] [--json]",
-    .summary = "stand-ins of the vendors' APIs on this machine",
+    .usage = "[serve | send | received | fail | heal | reset | rewrites | service-account]",
+    .summary = "stand-ins of the vendors' APIs on this machine, to try things out",
     .help =
         "serve answers as Segment, Discord, Google Sheets, Airtable and SWAPI do; `runnel up "
-        "--sandbox` starts it beside the runtime.\n"
-        "send delivers events as Segment does: signed with the secret that the source registered, "
-        "five seconds for an answer, tried again where Segment tries again.\n"
-        "received lists what the vendors took in.\n"
-        "fail makes a vendor fail (segment, discord, sheets, google, airtable, swapi, http); "
-        "without a vendor it lists what is set. heal ends that.\n"
-        "reset forgets everything. rewrites prints egress.rewrite for runnel.yaml. service-account "
-        "prints a key file for the sandbox's Google.\n"
-        "  runnel sandbox send --event '{\"type\":\"identify\",\"userId\":\"ann\"}'\n"
-        "  runnel sandbox fail discord --status 503 --times 2\n"
-        "  runnel sandbox fail airtable --lose-reply",
+        "--sandbox` starts it\nbeside the runtime and sends every vendor's requests there. send "
+        "exits with 1 unless every hook answered\n2xx.",
+    .examples = "runnel sandbox send\n"
+                "runnel sandbox send --event '{\"type\":\"identify\",\"userId\":\"ann\"}'\n"
+                "runnel sandbox received --vendor discord --json\n"
+                "runnel sandbox fail discord --status 503 --times 2\n"
+                "runnel sandbox fail airtable --lose-reply",
     .options = options,
     .option_count = COUNT_OF(options),
-    .max_args = 2,
-    .run = run,
+    .verbs = verbs,
+    .verb_count = COUNT_OF(verbs),
 };

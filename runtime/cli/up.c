@@ -19,15 +19,14 @@ enum {
 };
 
 static const struct option_spec options[] = {
-    {"--listen", "ADDR", "ingest listener, e.g. 127.0.0.1:8080; port 0 picks a free one"},
-    {"--admin", "ADDR", "admin listener"},
-    {"--data", "DIR", "data folder instead of .runnel"},
     {"--sandbox", NULL, "start the sandbox and send every vendor's requests there"},
+    {"--listen", "ADDR", "ingest listener (127.0.0.1:8080); port 0 picks a free one"},
+    {"--admin", "ADDR", "admin listener (127.0.0.1:8081)"},
     {"--sandbox-listen", "ADDR", "where the sandbox listens (127.0.0.1:9400)"},
     {"--sandbox-limits", "N", "its rate limits: real (unless given), off, or N times as much"},
-    {"--verbose", NULL, "log debug lines too"},
+    {"-v, --verbose", NULL, "log debug lines too"},
 };
-enum { LISTEN, ADMIN, DATA, SANDBOX, SANDBOX_LISTEN, SANDBOX_LIMITS, VERBOSE };
+enum { SANDBOX, LISTEN, ADMIN, SANDBOX_LISTEN, SANDBOX_LIMITS, VERBOSE };
 
 static void watch_folder(int fd, const char *dir, const char *folder)
 {
@@ -112,20 +111,18 @@ static void serve(struct server *server, int signals, const char *dir, const cha
     close(changes);
 }
 
-static struct sandbox *start_sandbox(const struct args *args, const char *dir,
-                                     struct engine_rewrite **ret_rewrites, size_t *ret_count,
-                                     struct err *err)
+static struct sandbox *start_sandbox(const struct args *args, struct engine_rewrite **ret_rewrites,
+                                     size_t *ret_count, struct err *err)
 {
-    char *state = xasprintf("%s/.runnel/sandbox.json", dir), *data = xasprintf("%s/.runnel", dir);
+    char *state = xasprintf("%s/sandbox.json", args->data);
     struct sandbox *sandbox = NULL;
     struct sandbox_options sandbox_options = {
         .listen = args->options[SANDBOX_LISTEN] ? args->options[SANDBOX_LISTEN] : "127.0.0.1:9400",
         .state_file = state};
-    (void)mkdir(data, 0700);
+    (void)mkdir(args->data, 0700);
     if (args->options[SANDBOX_LIMITS] &&
         sandbox_read_limits(args->options[SANDBOX_LIMITS], &sandbox_options.limits, err)) {
         free(state);
-        free(data);
         return NULL;
     }
     if (sandbox_start(&sandbox_options, &sandbox, err) == 0) {
@@ -137,7 +134,6 @@ static struct sandbox *start_sandbox(const struct args *args, const char *dir,
             (*ret_rewrites)[i] = (struct engine_rewrite){rewrites[i].from, rewrites[i].to};
     }
     free(state);
-    free(data);
     return sandbox;
 }
 
@@ -151,44 +147,97 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static int run(const struct args *args)
+static void print_problems(struct problems *problems)
 {
-    const char *dir = cli_project(args->count ? args->positional[0] : NULL);
+    struct buf text = BUF_INIT(MIB(1));
+    problems_sort(problems);
+    problems_write(&text, problems);
+    fputs(buf_c(&text), stderr);
+    buf_release(&text);
+    problems_release(problems);
+}
+
+/* The line that scripts wait for; a person at a terminal is told what to do with it. */
+static void print_ready(const struct args *args, struct server *server, struct sandbox *sandbox)
+{
+    const char *ingest = server_ingest_url(server), *admin = server_admin_url(server);
+    if (args->is_json) {
+        struct json *ready = json_new_object();
+        json_set_string(ready, "ingest", ingest);
+        json_set_string(ready, "admin", admin);
+        json_set_string(ready, "sandbox", sandbox ? sandbox_url(sandbox) : NULL);
+        json_set_integer(ready, "pid", getpid());
+        char *text = json_text(ready, NULL);
+        printf("%s\n", text);
+        free(text);
+        json_free(ready);
+    } else {
+        printf("ready ingest=%s admin=%s%s%s\n", ingest, admin, sandbox ? " sandbox=" : "",
+               sandbox ? sandbox_url(sandbox) : "");
+    }
+    fflush(stdout);
+    char *link = server_link(server);
+    fprintf(stderr, "console: %s (signs in once, within 15 minutes)\n", link);
+    free(link);
+    if (args->is_json || !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
+        return;
+    struct json *endpoints = engine_endpoints(server_engine(server));
+    for (const struct json *e = json_first(endpoints); e; e = json_next(e))
+        fprintf(stderr, "  %s/%s  %s  %s\n", json_get_c(e, "workflow"), json_get_c(e, "namespace"),
+                json_get_c(e, "state"), json_get_c(e, "url"));
+    json_free(endpoints);
+    fprintf(stderr,
+            "%sIn another terminal:%s%s runnel runs, runnel events -f, runnel logs -f.  "
+            "Ctrl-C stops.\n",
+            note_style("dim"), note_style("reset"), sandbox ? " runnel sandbox send," : "");
+}
+
+static bool is_up_already(const struct args *args)
+{
+    struct json *running = client_running(args->data);
+    struct err err = ERR_INIT;
+    if (!running)
+        return false;
+    (void)err_set(&err, RN_EEXISTS,
+                  "a runtime is up for this project already (pid %lld, ingest %s): `runnel down` "
+                  "stops it; a second one needs a folder of its own (--data)",
+                  (long long)json_get_i64(running, "pid", 0), json_get_c(running, "ingest"));
+    (void)out_error(&err);
+    json_free(running);
+    return true;
+}
+
+static int run(const struct args *given)
+{
+    struct args args = *given;
+    if (args.count) { /* up DIR */
+        args.project = args.positional[0];
+        args.data = cli_data(args.project);
+    }
     struct engine_rewrite *rewrites = NULL;
     struct sandbox *sandbox = NULL;
     struct server *server = NULL;
     struct problems problems = PROBLEMS_INIT;
     struct err err = ERR_INIT;
-    struct server_options server_options = {.engine = {.dir = dir, .data_dir = args->options[DATA]},
-                                            .listen = args->options[LISTEN],
-                                            .admin = args->options[ADMIN]};
+    struct server_options server_options = {.engine = {.dir = args.project, .data_dir = args.data},
+                                            .listen = args.options[LISTEN],
+                                            .admin = args.options[ADMIN]};
+    if (is_up_already(&args))
+        return 1;
     int signals = block_signals(); /* before any thread */
-    log_set_level(args->options[VERBOSE] ? LOG_DEBUG : LOG_INFO);
+    log_set_level(args.options[VERBOSE] ? LOG_DEBUG : LOG_INFO);
     int rc = 0;
-    if (args->options[SANDBOX]) {
-        sandbox = start_sandbox(args, dir, &rewrites, &server_options.engine.rewrite_count, &err);
+    if (args.options[SANDBOX]) {
+        sandbox = start_sandbox(&args, &rewrites, &server_options.engine.rewrite_count, &err);
         server_options.engine.rewrites = rewrites;
+        server_options.sandbox = sandbox ? sandbox_url(sandbox) : NULL;
         rc = sandbox ? 0 : err.code;
     }
     rc = rc ? rc : server_start(&server_options, &server, &problems, &err);
-    problems_sort(&problems);
-    struct buf text = BUF_INIT(MIB(1));
-    problems_write(&text, &problems);
-    fputs(buf_c(&text), stderr);
-    buf_release(&text);
-    problems_release(&problems);
+    print_problems(&problems);
     if (rc == 0) {
-        printf("ready ingest=%s admin=%s%s%s\n", server_ingest_url(server),
-               server_admin_url(server), sandbox ? " sandbox=" : "",
-               sandbox ? sandbox_url(sandbox) : "");
-        fflush(stdout);
-        char *link = server_link(server);
-        fprintf(stderr, "console: %s (signs in once, within 15 minutes)\n", link);
-        free(link);
-        char *data =
-            args->options[DATA] ? xstrdup(args->options[DATA]) : xasprintf("%s/.runnel", dir);
-        serve(server, signals, dir, data);
-        free(data);
+        print_ready(&args, server, sandbox);
+        serve(server, signals, args.project, args.data);
         log_info("stopping: in-flight requests are answered, runs are parked");
         server_stop(server);
     } else {
@@ -202,13 +251,17 @@ static int run(const struct args *args)
 
 const struct command command_up = {
     .name = "up",
-    .usage = "up [DIR] [--listen ADDR] [--admin ADDR] [--data DIR] [--sandbox]",
+    .usage = "[DIR] [--sandbox] [--listen ADDR] [--admin ADDR]",
     .summary = "run the project here until Ctrl-C",
-    .help = "Deploys what the files say, listens, runs workflows, and follows changes of the "
-            "files. Prints one line on stdout when it is\n"
-            "ready: `ready ingest=URL admin=URL`; the log goes to stderr. Ctrl-C answers what is "
-            "in flight and parks runs; the next\n"
-            "`runnel up` takes them up again.",
+    .help =
+        "Deploys what the files say, listens, runs workflows, and follows changes of the files. "
+        "Prints one line on\nstdout when it is ready: `ready ingest=URL admin=URL`; the log "
+        "goes to stderr. Ctrl-C answers what is in\nflight and parks runs; the next `runnel "
+        "up` takes them up again.",
+    .examples =
+        "runnel up --sandbox                   # every vendor's requests go to the sandbox\n"
+        "runnel up --listen 0.0.0.0:8080       # reachable from outside (docs/security.md)\n"
+        "runnel up my-project --listen 127.0.0.1:0 --admin 127.0.0.1:0     # free ports",
     .options = options,
     .option_count = COUNT_OF(options),
     .max_args = 1,

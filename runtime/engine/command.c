@@ -62,6 +62,21 @@ static int push_runs(struct push *push, struct err *err)
     return rc;
 }
 
+static const char *nearest_workflow(const struct project *project, const char *name)
+{
+    const char *best = NULL;
+    size_t least = 1 + strlen(name) / 3 + 1;
+    for (size_t i = 0; i < project->workflow_count; i++) {
+        const char *id = project->workflows[i]->id;
+        size_t distance = str_distance(str_from(name), str_from(id), least);
+        if (distance < least) {
+            least = distance;
+            best = id;
+        }
+    }
+    return best;
+}
+
 static int find_workflow(struct engine *engine, const char *name, char **ret_id, char **ret_trigger,
                          struct err *err)
 {
@@ -69,8 +84,11 @@ static int find_workflow(struct engine *engine, const char *name, char **ret_id,
     const struct workflow *workflow = project_workflow(project, str_from(name));
     int rc = 0;
     if (!workflow) {
-        rc = err_set(err, RN_ENOTFOUND,
-                     "there is no workflow \"%s\" that can run (see `runnel check`)", name);
+        const char *near = nearest_workflow(project, name);
+        rc = err_set(err, RN_ENOTFOUND, "there is no workflow \"%s\" that can run%s%s%s", name,
+                     near ? "; did you mean \"" : "", near ? near : "",
+                     near ? "\"?"
+                          : " (`runnel workflows` lists them, `runnel check` finds mistakes)");
     } else if (workflow->inactive) {
         rc = err_set(err, RN_EPERM, "the workflow \"%s\" is inactive", name);
     } else {

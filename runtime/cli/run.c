@@ -1,0 +1,141 @@
+/* `runnel run`: one event through a workflow, shown while it goes. */
+#include "cli/cli.h"
+
+#include "base/encode.h"
+#include "base/limits.h"
+#include "base/map.h"
+
+enum { LOOK_MS = 200, SEEN_MAX = 100000 };
+
+static const struct option_spec options[] = {
+    {"-e, --event", "FILE", "the event: a JSON file, - for standard input, or the JSON itself"},
+    {"--no-wait", NULL, "only start it: print the run's id (a runtime must be up)"},
+};
+enum { EVENT, NO_WAIT };
+
+/* Shows the attempts that have ended since the last look. */
+static void show_new(const struct json *run, struct map *seen)
+{
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s)) {
+        const char *status = json_get_c(s, "status");
+        if (!status || strcmp(status, "running") == 0)
+            continue;
+        const char *path = json_get_c(s, "path");
+        char *key = xasprintf("%s/%lld", path ? path : json_get_c(s, "namespace"),
+                              (long long)json_get_i64(s, "attempt", 1));
+        if (!map_get(seen, str_from(key)) && seen->count < SEEN_MAX) {
+            (void)map_put(seen, str_from(key), seen);
+            show_step(s);
+        }
+        free(key);
+    }
+    fflush(stdout);
+}
+
+static bool has_ended(const struct json *run)
+{
+    static const char *const ends[] = {"succeeded", "failed", "cancelled"};
+    for (size_t i = 0; i < COUNT_OF(ends); i++)
+        if (str_eq_c(json_get_text(run, "status"), ends[i]))
+            return true;
+    return false;
+}
+
+/* Until it has ended, however long that takes: Ctrl-C leaves, the run goes on. */
+static int follow(struct client *client, const char *id, bool shows, struct json **ret,
+                  struct err *err)
+{
+    char *path = xasprintf("runs/%s?wait_ms=%d", id, LOOK_MS);
+    struct map seen = MAP_INIT;
+    struct json *run = NULL;
+    bool says_waiting = false;
+    int rc = 0;
+    do {
+        json_free(run);
+        run = NULL;
+        rc = client_call(client, "GET", path, NULL, &run, err);
+        if (rc == 0 && shows)
+            show_new(run, &seen);
+        if (rc == 0 && !says_waiting && str_eq_c(json_get_text(run, "status"), "waiting")) {
+            says_waiting = true;
+            fprintf(stderr, "%swaiting (Ctrl-C leaves; `runnel inspect %s` shows the rest)%s\n",
+                    note_style("dim"), id, note_style("reset"));
+        }
+    } while (rc == 0 && !has_ended(run));
+    map_release(&seen, NULL);
+    free(path);
+    *ret = run;
+    return rc;
+}
+
+static int start(struct client *client, const struct args *args, struct json *event,
+                 struct json **ret, struct err *err)
+{
+    struct json *body = json_new_object();
+    (void)json_set(body, "event", event);
+    struct buf name = BUF_INIT(KIB(16));
+    encode_percent(&name, str_from(args->positional[0]));
+    char *path = xasprintf("workflows/%s/run", buf_c(&name));
+    int rc = client_call(client, "POST", path, body, ret, err);
+    buf_release(&name);
+    free(path);
+    json_free(body);
+    return rc;
+}
+
+static int run(const struct args *args)
+{
+    struct json *event = NULL, *answer = NULL, *shown = NULL;
+    struct err err = ERR_INIT;
+    bool waits = !args->options[NO_WAIT];
+    if (cli_read_json(args->options[EVENT], &event, &err))
+        return out_error(&err);
+    struct client *client = client_open(args->project, waits);
+    if (!client) {
+        json_free(event);
+        return 1;
+    }
+    int rc = start(client, args, event, &answer, &err);
+    const char *id = json_get_c(answer, "run");
+    if (rc == 0 && waits && !args->is_json) {
+        printf("%s%s%s  %s\n", out_bold(), id, out_reset(), args->positional[0]);
+        fflush(stdout);
+    }
+    if (rc == 0 && waits)
+        rc = follow(client, id, !args->is_json, &shown, &err);
+    client_close(client);
+    bool is_good = rc == 0;
+    if (rc) {
+        (void)out_error(&err);
+    } else if (args->is_json) {
+        out_json(waits ? shown : answer);
+        is_good = !waits || str_eq_c(json_get_text(shown, "status"), "succeeded");
+    } else if (!waits) {
+        printf("%s\n", id);
+    } else {
+        printf("\n");
+        show_run_head(shown);
+        is_good = str_eq_c(json_get_text(shown, "status"), "succeeded");
+    }
+    json_free(answer);
+    json_free(shown);
+    return is_good ? 0 : 1;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "WORKFLOW [--event FILE] [--no-wait]",
+    .summary = "run one event through a workflow now, and watch each step",
+    .help = "The event becomes steps.trigger.event ({} unless given). Each step is shown when it "
+            "ends, with its\ninputs, exports, logs and time; exits with 1 if the run failed. "
+            "Works with and without a runtime up.\nThe steps act for real: they talk to the "
+            "vendors, or to the sandbox under `runnel up --sandbox`.",
+    .examples = "runnel run segment-to-discord --event '{\"type\":\"track\",\"userId\":\"ann\"}'\n"
+                "runnel run segment-to-discord --event event.json\n"
+                "runnel events EVENT --json | jq .event | runnel run segment-to-discord --event -",
+    .options = options,
+    .option_count = COUNT_OF(options),
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
