@@ -11,13 +11,11 @@ static void post_run(struct call *call)
     char run[32] = "";
     char *name = call_segment(call, 1);
     const struct json *event = json_get(call->body, "event");
-    struct json *empty = json_new_object();
-    int rc = engine_run_workflow(call->engine, name, event ? event : empty, run, &err);
+    int rc = engine_run_workflow(call->engine, name, event, run, &err);
     json_set_string(value, "run", run);
     call_finish(call, rc, rc ? NULL : value, &err);
     if (rc)
         json_free(value);
-    json_free(empty);
     free(name);
 }
 

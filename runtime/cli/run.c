@@ -72,7 +72,8 @@ static int start(struct client *client, const struct args *args, struct json *ev
                  struct json **ret, struct err *err)
 {
     struct json *body = json_new_object();
-    (void)json_set(body, "event", event);
+    if (event)
+        (void)json_set(body, "event", event);
     struct buf name = BUF_INIT(KIB(16));
     encode_percent(&name, str_from(args->positional[0]));
     char *path = xasprintf("workflows/%s/run", buf_c(&name));
@@ -88,7 +89,8 @@ static int run(const struct args *args)
     struct json *event = NULL, *answer = NULL, *shown = NULL;
     struct err err = ERR_INIT;
     bool waits = !args->options[NO_WAIT];
-    if (cli_read_json(args->options[EVENT], &event, &err))
+    /* without one: the manual trigger's sample, which the engine knows */
+    if (args->options[EVENT] && cli_read_json(args->options[EVENT], &event, &err))
         return out_error(&err);
     struct client *client = client_open(args->project, waits);
     if (!client) {
@@ -126,7 +128,8 @@ const struct command command_run = {
     .name = "run",
     .usage = "WORKFLOW [--event FILE] [--no-wait]",
     .summary = "run one event through a workflow now, and watch each step",
-    .help = "The event becomes steps.trigger.event ({} unless given). Each step is shown when it "
+    .help = "The event becomes steps.trigger.event (unless given: the manual\ntrigger's sample, or "
+            "{}). Each step is shown when it "
             "ends, with its\ninputs, exports, logs and time; exits with 1 if the run failed. "
             "Works with and without a runtime up.\nThe steps act for real: they talk to the "
             "vendors, or to the sandbox under `runnel up --sandbox`.",

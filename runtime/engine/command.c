@@ -77,6 +77,15 @@ static const char *nearest_workflow(const struct project *project, const char *n
     return best;
 }
 
+/* What a person fires: the manual trigger where there is one, else the first. */
+static const struct trigger *by_hand(const struct workflow *workflow)
+{
+    for (size_t i = 0; i < workflow->trigger_count; i++)
+        if (workflow->triggers[i].kind == TRIGGER_MANUAL)
+            return &workflow->triggers[i];
+    return workflow->trigger_count ? &workflow->triggers[0] : NULL;
+}
+
 static int find_workflow(struct engine *engine, const char *name, char **ret_id, char **ret_trigger,
                          struct err *err)
 {
@@ -93,11 +102,26 @@ static int find_workflow(struct engine *engine, const char *name, char **ret_id,
         rc = err_set(err, RN_EPERM, "the workflow \"%s\" is inactive", name);
     } else {
         *ret_id = xstrdup(workflow->id);
-        *ret_trigger =
-            xstrdup(workflow->trigger_count ? workflow->triggers[0].namespace_ : "trigger");
+        const struct trigger *trigger = by_hand(workflow);
+        *ret_trigger = xstrdup(trigger ? trigger->namespace_ : "trigger");
     }
     project_unref(project);
     return rc;
+}
+
+/* The `sample` of the manual trigger, or {}. */
+static char *sample_of(struct engine *engine, const char *id, size_t *ret_size)
+{
+    struct project *project = engine_project(engine);
+    const struct workflow *workflow = project_workflow(project, str_from(id));
+    const struct trigger *trigger = workflow ? by_hand(workflow) : NULL;
+    const struct json *sample =
+        trigger && trigger->kind == TRIGGER_MANUAL ? json_get(trigger->config, "sample") : NULL;
+    struct json *empty = json_new_object();
+    char *text = json_text(sample ? sample : empty, ret_size);
+    json_free(empty);
+    project_unref(project);
+    return text;
 }
 
 int engine_run_workflow(struct engine *engine, const char *name, const struct json *event,
@@ -108,7 +132,7 @@ int engine_run_workflow(struct engine *engine, const char *name, const struct js
     if (rc)
         return rc;
     size_t size = 0;
-    char *text = json_text(event, &size);
+    char *text = event ? json_text(event, &size) : sample_of(engine, id, &size);
     const char *workflows[] = {id};
     struct push push = {.engine = engine,
                         .event = str_n(text, size),
