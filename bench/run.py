@@ -83,6 +83,16 @@ def memory(pid):
     return {key: round(value, 1) for key, value in total.items()}
 
 
+def cpu_us(pid):
+    """Processor time of all processes together so far."""
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{one}/stat") as file:
+                ticks += sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[11:13])
+    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
 class Watch(threading.Thread):
     """The most memory while something runs."""
 
@@ -183,12 +193,16 @@ class Bench:
         if mode == "forward":
             with self.target(connections, size) as (port, begin), \
                     process([self.floor, mode, folder, f"http://127.0.0.1:{port}/"], stdin=subprocess.PIPE) as floor:
-                point = begin(f"{floor.stdout.readline().strip()} / {FLOOR_SECRET}")
+                port, before = floor.stdout.readline().strip(), cpu_us(floor.pid)
+                point = begin(f"{port} / {FLOOR_SECRET}")
+                point["cpu_us"] = (cpu_us(floor.pid) - before) / point["accepted"]
                 floor.stdin.close()
                 floor.wait(PATIENCE_S)
             return point
         with process([self.floor, mode, folder], stdin=subprocess.PIPE) as floor:
-            point = self.run_load(int(floor.stdout.readline()), "/", connections, size)
+            port, before = int(floor.stdout.readline()), cpu_us(floor.pid)
+            point = self.run_load(port, "/", connections, size)
+            point["cpu_us"] = (cpu_us(floor.pid) - before) / point["accepted"]
             floor.stdin.close()
             floor.wait(PATIENCE_S)
         if mode == "commit" and self.stored(folder) != point["accepted"]:
@@ -241,8 +255,10 @@ class Bench:
         if source["state"] != "active":
             raise Failed(f"the source is not active: {source}")
         port, path = re.fullmatch(r"http://127.0.0.1:(\d+)(/.*)", source["endpoint"]).groups()
+        if source["component"] == "http":
+            return int(port), path, None
         with open(f"{self.folder}/sandbox.json") as file:
-            destinations = json.load(file).get("segment", {}).values()
+            destinations = json.load(file)["segment"].values()
         for destination in destinations:
             config = {one["name"].rsplit("/", 1)[1]: one["value"] for one in destination["config"]}
             hooks = config["hooks"] if isinstance(config["hooks"], list) else [config["hooks"]]
@@ -269,7 +285,9 @@ class Bench:
                 raise Failed("the sandbox's Segment has no secret for the endpoint")
             watch = Watch(runtime.pid)
             watch.start()
+            before = cpu_us(runtime.pid)
             point = load(port, path, secret)
+            point["cpu_us"] = (cpu_us(runtime.pid) - before) / point["accepted"]
             point["memory"] = watch.end()
             runtime.kill()  # at once: what was answered has to be there all the same
             runtime.wait()
@@ -342,7 +360,7 @@ class Bench:
             self.points.append(point)
             if not self.args.quiet:
                 ratio = f"  {point['ratio']:.2f} of the floor" if "ratio" in point else ""
-                print(f"  {case:32}{size:>6} B {connections:>4} connections {point['rate']:>8.0f}/s{ratio}", file=sys.stderr, flush=True)
+                print(f"  {case:32}{size:>6} B {connections:>4} connections {point['rate']:>8.0f}/s {point['cpu_us']:>6.1f} µs of CPU each{ratio}", file=sys.stderr, flush=True)
 
 
 # ---- what came out
@@ -362,7 +380,7 @@ def summarize(bench, args):
                     continue
                 most = max((p["memory"] for p in points if p.get("memory")), key=lambda m: m["anon"], default=None)
                 rows.append({"case": case, "bytes": points[0]["bytes"], "connections": connections, "rate": median(points, "rate"),
-                             "p50_us": median(points, "p50_us"), "p99_us": median(points, "p99_us"), "ratio": median(points, "ratio"),
+                             "cpu_us": median(points, "cpu_us"), "p50_us": median(points, "p50_us"), "p99_us": median(points, "p99_us"), "ratio": median(points, "ratio"),
                              "ratios": [p["ratio"] for p in points if "ratio" in p], "floor": CASES[case],
                              "least": min(p["least"] for p in points), "most": max(p["most"] for p in points), "memory": most})
     return {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "command": " ".join(["bench/run.sh"] + sys.argv[1:]),
@@ -382,13 +400,13 @@ def time_text(us):
 
 def print_table(summary):
     print(f"{summary['date']}, {summary['machine']}; {summary['command']}; medians of {summary['rounds']} rounds of {summary['seconds']} s\n")
-    print("| what | body | connections | requests/s | p50 | p99 | of the floor | memory in load (anonymous / RSS) |")
-    print("| --- | --: | --: | --: | --: | --: | --: | --: |")
+    print("| what | body | connections | requests/s | p50 | p99 | CPU each | of the floor | memory in load (anonymous / RSS) |")
+    print("| --- |" + " --: |" * 8)
     for row in summary["rows"]:
         ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else ""
         memory_text = f"{row['memory']['anon']:.0f} / {row['memory']['rss']:.0f} MB" if row["memory"] else ""
         print(f"| {row['case']} | {row['bytes']} | {row['connections']} | {row['rate']:,.0f} | {time_text(row['p50_us'])} | "
-              f"{time_text(row['p99_us'])} | {ratio} | {memory_text} |")
+              f"{time_text(row['p99_us'])} | {row['cpu_us']:.0f} µs | {ratio} | {memory_text} |")
     print()
     for when, used in (summary["idle"] or {}).items():
         print(f"Idle {when}: RSS of all {used['processes']:.0f} processes together {used['rss']:.1f} MB (PSS {used['pss']:.1f} MB, anonymous {used['anon']:.1f} MB)")

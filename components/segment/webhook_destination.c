@@ -152,6 +152,14 @@ static int32_t emit_batch(struct rn_run *run, const struct rn_json *batch, const
     return 0;
 }
 
+static bool is_array(const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size && strchr(" \t\r\n", text[at]) && text[at])
+        at++;
+    return at < size && text[at] == '[';
+}
+
 static int32_t run_source(struct rn_run *run)
 {
     const char *secret = rn_json_text(run, rn_db_get(run, SEGMENT_DB_SECRET), NULL);
@@ -165,7 +173,7 @@ static int32_t run_source(struct rn_run *run)
     const char *signed_text = raw;
     size_t signed_size = size;
     size_t offset, span;
-    if (rn_request_element_span(run, 0, &offset, &span) == 0) {
+    if (is_array(raw, size) && rn_request_element_span(run, 0, &offset, &span) == 0) {
         signed_text = raw + offset;
         signed_size = span;
     }

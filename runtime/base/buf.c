@@ -75,13 +75,20 @@ void buf_addf(struct buf *buf, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    /* Most texts fit into the room that there is: then formatting once is enough. */
+    size_t room = buf->capacity > buf->len ? buf->capacity - buf->len : 0;
+    if (room > buf->max - buf->len)
+        room = buf->max - buf->len + 1;
+    int n = vsnprintf(room ? buf->ptr + buf->len : NULL, room, format, args);
     va_end(args);
-    char *to = n < 0 ? NULL : buf_reserve(buf, (size_t)n);
-    if (to) {
+    bool fits = n >= 0 && (size_t)n < room;
+    char *to = fits ? buf->ptr + buf->len : n < 0 ? NULL : buf_reserve(buf, (size_t)n);
+    if (to && !fits)
         (void)vsnprintf(to, (size_t)n + 1, format, again);
+    if (to)
         buf_grew(buf, (size_t)n);
-    }
+    else if (buf->ptr)
+        buf->ptr[buf->len] = '\0'; /* the first try has written there */
     va_end(again);
 }
 

@@ -2,6 +2,7 @@
  * call to the commit; the work between is done on the host's reader thread (reading the answer) and
  * the store's writer thread (committing), so that a request costs two wake-ups here. */
 #include "base/fault.h"
+#include "base/latch.h"
 #include "engine/internal.h"
 
 enum {
@@ -9,13 +10,11 @@ enum {
     LOG_LINES = 200,     /* of one run */
 };
 
-/* One try of a call. Lives on the caller's stack; `lock` and `cond` hand it back. */
+/* One try of a call. Lives on the caller's stack; `done` hands it back. */
 struct source_call {
     struct engine *engine;
     struct instance *instance;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool is_done;
+    struct latch done;
     struct err err; /* code 0: committed */
     int64_t retry_after_ms;
     struct buf bytes; /* the answer's sections, copied: emits and writes point into it */
@@ -30,12 +29,9 @@ struct source_call {
 
 static void finish(struct source_call *call, int code, const char *text)
 {
-    pthread_mutex_lock(&call->lock);
     if (code)
         (void)err_set(&call->err, code, "%s", text);
-    call->is_done = true;
-    pthread_cond_signal(&call->cond);
-    pthread_mutex_unlock(&call->lock);
+    latch_open(&call->done);
 }
 
 static void committed(struct acceptance *acceptance, int code, const struct err *err)
@@ -161,8 +157,7 @@ static int call_once(struct engine *engine, struct instance *instance,
     struct source_call call = {
         .engine = engine,
         .instance = instance,
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-        .cond = PTHREAD_COND_INITIALIZER,
+        .done = LATCH_INIT,
         .log_lock = PTHREAD_MUTEX_INITIALIZER,
         .retry_after_ms = -1,
         .bytes = BUF_INIT(LIMIT_FRAME_BYTES),
@@ -194,10 +189,7 @@ static int call_once(struct engine *engine, struct instance *instance,
             .ctx = &call,
         };
         (void)host_call(instance->host, &request);
-        pthread_mutex_lock(&call.lock);
-        while (!call.is_done)
-            pthread_cond_wait(&call.cond, &call.lock);
-        pthread_mutex_unlock(&call.lock);
+        latch_wait(&call.done);
         rc = call.err.code;
         if (rc)
             (void)err_set(err, rc, "%s", call.err.text);
@@ -213,8 +205,6 @@ static int call_once(struct engine *engine, struct instance *instance,
     free(call.writes);
     json_free(call.answer);
     json_free(call.logs);
-    pthread_cond_destroy(&call.cond);
-    pthread_mutex_destroy(&call.lock);
     pthread_mutex_destroy(&call.log_lock);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "engine/loop.h"
 
 #include "base/clock.h"
+#include "base/latch.h"
 
 #include <pthread.h>
 
@@ -213,30 +214,19 @@ bool loop_is_current(const struct loop *loop)
 struct waiter {
     loop_fn fn;
     void *ctx;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool is_done;
+    struct latch done;
 };
 
 static void run_waiter(void *ctx)
 {
     struct waiter *waiter = ctx;
     waiter->fn(waiter->ctx);
-    pthread_mutex_lock(&waiter->lock);
-    waiter->is_done = true;
-    pthread_cond_signal(&waiter->cond);
-    pthread_mutex_unlock(&waiter->lock);
+    latch_open(&waiter->done);
 }
 
 void loop_call(struct loop *loop, loop_fn fn, void *ctx)
 {
-    struct waiter waiter = {
-        .fn = fn, .ctx = ctx, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct waiter waiter = {.fn = fn, .ctx = ctx, .done = LATCH_INIT};
     loop_post(loop, run_waiter, &waiter);
-    pthread_mutex_lock(&waiter.lock);
-    while (!waiter.is_done)
-        pthread_cond_wait(&waiter.cond, &waiter.lock);
-    pthread_mutex_unlock(&waiter.lock);
-    pthread_cond_destroy(&waiter.cond);
-    pthread_mutex_destroy(&waiter.lock);
+    latch_wait(&waiter.done);
 }

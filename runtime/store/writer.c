@@ -18,14 +18,12 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/ids.h"
+#include "base/latch.h"
 #include "base/log.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define DISK_CHECK_MS 1000
 /* How much the file may grow before dead readers are looked for: they are what keeps old pages from
@@ -71,16 +69,13 @@ int store_submit(struct store *store, struct store_op *op)
     return 0;
 }
 
-/* A caller of store_run() waits on a word of its own stack; 2 says that it sleeps. The wake may
- * come when the caller has gone on already: then nobody waits at that address, or somebody looks
- * again for nothing. */
 struct waiter {
     struct store_op op;
     int (*apply)(struct store_tx *tx, void *ctx, struct err *err);
     void *ctx;
     struct err *err;
     int code;
-    atomic_uint state; /* 0: waiting, 1: done, 2: waiting asleep */
+    struct latch done;
 };
 
 static int waiter_apply(struct store_tx *tx, void *ctx, struct err *err)
@@ -95,16 +90,14 @@ static void waiter_done(void *ctx, int code, const struct err *err)
     waiter->code = code;
     if (code && waiter->err)
         *waiter->err = *err;
-    atomic_uint *state = &waiter->state;
-    if (atomic_exchange(state, 1) == 2)
-        (void)syscall(SYS_futex, state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    latch_open(&waiter->done);
 }
 
 int store_run(struct store *store, int (*apply)(struct store_tx *, void *, struct err *), void *ctx,
               bool is_new_work, struct err *err)
 {
     assert(!store->has_thread || !pthread_equal(pthread_self(), store->thread));
-    struct waiter waiter = {.apply = apply, .ctx = ctx, .err = err};
+    struct waiter waiter = {.apply = apply, .ctx = ctx, .err = err, .done = LATCH_INIT};
     waiter.op = (struct store_op){
         .apply = waiter_apply, .done = waiter_done, .ctx = &waiter, .is_new_work = is_new_work};
     int rc = store_submit(store, &waiter.op);
@@ -115,11 +108,7 @@ int store_run(struct store *store, int (*apply)(struct store_tx *, void *, struc
         return err_set(err, rc, "the store is open for reading only");
     if (rc)
         return err_set(err, rc, "the store has failed; restart the runtime");
-    while (atomic_load(&waiter.state) != 1) {
-        unsigned waiting = 0;
-        if (atomic_compare_exchange_strong(&waiter.state, &waiting, 2) || waiting == 2)
-            (void)syscall(SYS_futex, &waiter.state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-    }
+    latch_wait(&waiter.done);
     return waiter.code;
 }
 
