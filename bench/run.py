@@ -258,7 +258,7 @@ class Bench:
         if source["component"] == "http":
             return int(port), path, None
         with open(f"{self.folder}/sandbox.json") as file:
-            destinations = json.load(file)["segment"].values()
+            destinations = json.load(file)["state"]["segment"]["config"].values()
         for destination in destinations:
             config = {one["name"].rsplit("/", 1)[1]: one["value"] for one in destination["config"]}
             hooks = config["hooks"] if isinstance(config["hooks"], list) else [config["hooks"]]
@@ -432,6 +432,7 @@ def read_args():
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="the result as JSON, to standard output or a file")
     parser.add_argument("--smoke", action="store_true", help="a moment of everything, to see that it works; its numbers mean nothing")
     args = parser.parse_args()
+    args.build = os.path.abspath(args.build)
     args.quiet = args.smoke
     if args.smoke:
         args.seconds, args.warmup, args.rounds, args.starts = 0.2, 0.0, 1, 1

@@ -73,12 +73,24 @@ static int load(struct engine *engine, struct catalog *catalog, struct project *
     return project_load(&options, ret, problems, err);
 }
 
+/* Whole batches of commits concern the loop: it is woken once for each. */
+static void telling(void *ctx, bool begins)
+{
+    struct loop *loop = ctx;
+    if (begins)
+        loop_hold(loop);
+    else
+        loop_release(loop);
+}
+
 static int open_store(struct engine *engine, const struct project *project, struct err *err)
 {
     struct store_options options = {
         .quota_bytes = project->limits.store,
         .history_bytes = project->limits.history_bytes,
         .history_age_ms = project->limits.history_age_ms,
+        .telling = telling,
+        .telling_ctx = engine->loop,
     };
     char *keys = xasprintf("%s/keys", engine->data_dir),
          *components = xasprintf("%s/components", engine->data_dir);
@@ -128,6 +140,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
         return rc;
     if (!engine->data_dir)
         engine->data_dir = xstrdup(settings->data_dir);
+    engine->loop = loop_new();
     rc = open_store(engine, settings, err);
     rc = rc ? rc : load_resume_key(engine, err);
     project_unref(settings);
@@ -143,7 +156,6 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->supervisor = supervisor_new(NULL);
     engine->hosts = hosts_new(engine, engine->project->limits.plugin_memory);
     engine->expressions = expr_engine_new(engine->supervisor);
-    engine->loop = loop_new();
     engine->metrics = metrics_new();
     engine->dispatcher = dispatcher_new(engine);
     engine->scheduler = scheduler_new(engine);

@@ -1,5 +1,6 @@
 /* A request to a native HTTP trigger: who may send it, its event on disk, and the answer: at once, or
  * what the workflow's run responds. Thread: the listener's. */
+#include "base/latch.h"
 #include "engine/ingest.h"
 #include "engine/respond.h"
 
@@ -15,9 +16,7 @@ struct native {
     bool is_unstored, starts_nothing;
     struct expected_answer expected;
     char *dedupe_id;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool is_done;
+    struct latch done;
     int code;
 };
 
@@ -156,11 +155,8 @@ static void native_done(struct acceptance *acceptance, int code, const struct er
 {
     struct native *n = acceptance->ctx;
     (void)err;
-    pthread_mutex_lock(&n->lock);
     n->code = code;
-    n->is_done = true;
-    pthread_cond_signal(&n->cond);
-    pthread_mutex_unlock(&n->lock);
+    latch_open(&n->done);
 }
 
 /* Before the run can begin. */
@@ -191,10 +187,8 @@ static int commit(struct native *n, struct acceptance *acceptance, struct str ev
                                       .done = native_done,
                                       .ctx = n};
     int rc = acceptance_submit(acceptance);
-    pthread_mutex_lock(&n->lock);
-    while (rc == 0 && !n->is_done)
-        pthread_cond_wait(&n->cond, &n->lock);
-    pthread_mutex_unlock(&n->lock);
+    if (rc == 0)
+        latch_wait(&n->done);
     rc = rc ? rc : n->code;
     return rc ? err_set(err, rc, "not accepted: try again") : 0;
 }
@@ -248,8 +242,7 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
                        .request = request,
                        .response = response,
                        .path = path,
-                       .lock = PTHREAD_MUTEX_INITIALIZER,
-                       .cond = PTHREAD_COND_INITIALIZER};
+                       .done = LATCH_INIT};
     struct buf event = BUF_INIT(LIMIT_JSON_BYTES);
     struct acceptance acceptance = {.engine = engine};
     struct err err = ERR_INIT;
@@ -273,6 +266,4 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
 out:
     buf_release(&event);
     free(n.dedupe_id);
-    pthread_cond_destroy(&n.cond);
-    pthread_mutex_destroy(&n.lock);
 }

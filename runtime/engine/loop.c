@@ -29,6 +29,10 @@ struct loop {
     bool is_stopping;
 };
 
+/* The loop that this thread wakes later (loop_hold), and whether it has to. */
+static _Thread_local struct loop *held;
+static _Thread_local bool has_posted_held;
+
 static bool is_before(const struct timer *a, const struct timer *b)
 {
     return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->id < b->id;
@@ -172,8 +176,26 @@ void loop_post(struct loop *loop, loop_fn fn, void *ctx)
         loop->tasks = xrealloc(loop->tasks, loop->task_capacity * sizeof(*loop->tasks));
     }
     loop->tasks[loop->task_count++] = (struct task){fn, ctx};
-    if (loop->task_count == 1)
+    if (held == loop)
+        has_posted_held = true;
+    else if (loop->task_count == 1) /* else it is awake, or a thread that holds it wakes it soon */
         pthread_cond_signal(&loop->wake);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_hold(struct loop *loop)
+{
+    held = loop;
+    has_posted_held = false;
+}
+
+void loop_release(struct loop *loop)
+{
+    held = NULL;
+    if (!has_posted_held)
+        return;
+    pthread_mutex_lock(&loop->lock);
+    pthread_cond_signal(&loop->wake);
     pthread_mutex_unlock(&loop->lock);
 }
 

@@ -18,6 +18,10 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 /* Calls fn(ctx) soon on the loop's thread. [any thread] */
 void loop_post(struct loop *loop, loop_fn fn, void *ctx);
+/* Between the two, what this thread posts does not wake the loop; the release does, once. For a
+ * thread that posts many tasks in a row and does not wait in between. [any thread but the loop's] */
+void loop_hold(struct loop *loop);
+void loop_release(struct loop *loop);
 /* Calls fn(ctx) once, at wall-clock time `at_ms` or as soon as possible after it. Returns an id for
  * loop_cancel. [any thread] */
 uint64_t loop_timer(struct loop *loop, int64_t at_ms, loop_fn fn, void *ctx);

@@ -402,6 +402,8 @@ static struct store *new_store(const struct store_options *options)
     store->history_age_ms =
         options && options->history_age_ms ? options->history_age_ms : LIMIT_HISTORY_AGE_MS;
     store->is_read_only = options && options->is_read_only;
+    store->telling = options ? options->telling : NULL;
+    store->telling_ctx = options ? options->telling_ctx : NULL;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -97,6 +97,8 @@ struct store {
     bool is_read_only;
     uint64_t quota_bytes, history_bytes;
     int64_t history_age_ms;
+    void (*telling)(void *ctx, bool begins); /* store_options; NULL: none */
+    void *telling_ctx;
     size_t page_bytes;
 
     struct writer writer;

@@ -39,6 +39,10 @@ struct store_options {
     int64_t history_age_ms; /* 0: LIMIT_HISTORY_AGE_MS */
     /* for looking into a store that a runtime has open; no lock, no writer */
     bool is_read_only;
+    /* On the writer thread around the done()s of a batch: before the first (`begins`) and after the
+     * last, so that a thread that several of them concern is woken once. NULL: nobody is asked. */
+    void (*telling)(void *ctx, bool begins);
+    void *telling_ctx;
 };
 
 /* Opens <dir>/store (made if missing, mode 0700). One process at a time: RN_EEXISTS with the pid of

@@ -394,6 +394,8 @@ static void process(struct store *store, struct batch *batch)
         first = commit_range(store, batch, first, &limit);
     }
     atomic_fetch_add(&store->operations, batch->count);
+    if (store->telling)
+        store->telling(store->telling_ctx, true);
     for (size_t i = 0; i < batch->count; i++) {
         struct slot *slot = &batch->slots[i];
         atomic_fetch_sub(&store->pending, 1);
@@ -401,6 +403,8 @@ static void process(struct store *store, struct batch *batch)
             slot->op->done(slot->op->ctx, slot->code, slot->code ? slot->err : NULL);
         free(slot->err);
     }
+    if (store->telling)
+        store->telling(store->telling_ctx, false);
 }
 
 /* ---- what the writer does by itself */
