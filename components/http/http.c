@@ -23,6 +23,27 @@ int32_t http_status_prop(struct rn_run *run, const char *name, int32_t otherwise
     return 0;
 }
 
+int32_t http_pairs_prop(struct rn_run *run, const char *prop, struct http_pairs *ret)
+{
+    const struct rn_json *object = rn_prop(run, prop);
+    ret->count = 0;
+    for (const struct rn_json *m = rn_json_first(run, object); m; m = rn_json_next(run, m)) {
+        bool is_list = rn_json_kind(run, m) == RN_JSON_ARRAY;
+        const struct rn_json *v = is_list ? rn_json_first(run, m) : m;
+        for (; v; v = is_list ? rn_json_next(run, v) : NULL) {
+            if (rn_json_kind(run, v) == RN_JSON_NULL)
+                continue;
+            if (ret->count == HTTP_PAIRS_MAX)
+                return rn_fail(run, RN_ETOOBIG, RN_TEXT(run, prop, " has more than 128 entries"));
+            const char *text = rn_json_text(run, v, NULL);
+            ret->items[ret->count].name = rn_json_key(run, m);
+            ret->items[ret->count].value = text ? text : rn_json_print(run, v, NULL);
+            ret->count++;
+        }
+    }
+    return 0;
+}
+
 static const struct rn_prop definitions[] = {
     {.name = "httpRequest",
      .type = RN_HTTP_REQUEST,
@@ -47,7 +68,9 @@ const struct rn_app http_app = {
 static const struct rn_app *const apps[] = {&http_app};
 
 static const struct rn_component *const components[] = {
-    &http_new_requests, &http_webhook, &http_custom_request, &http_get_request, &http_post_request,
+    &http_new_requests,         &http_webhook,     &http_watch_url,
+    &http_custom_request,       &http_get_request, &http_post_request,
+    &http_return_http_response,
 };
 
 const struct rn_plugin runnel_plugin = {

@@ -11,12 +11,25 @@ extern const struct rn_app http_app;
 
 extern const struct rn_component http_new_requests;
 extern const struct rn_component http_webhook;
+extern const struct rn_component http_watch_url;
 extern const struct rn_component http_custom_request;
 extern const struct rn_component http_get_request;
 extern const struct rn_component http_post_request;
+extern const struct rn_component http_return_http_response;
 
 /* An HTTP status from a prop that holds text ("200"); RN_ECONFIG with a sentence if it is none. */
 int32_t http_status_prop(struct rn_run *run, const char *name, int32_t otherwise, int32_t *ret);
+
+#define HTTP_PAIRS_MAX 128
+
+struct http_pairs {
+    struct rn_pair items[HTTP_PAIRS_MAX];
+    size_t count;
+};
+
+/* The members of an object prop as pairs; values that are no strings as JSON text. A list becomes
+ * repeated pairs. */
+int32_t http_pairs_prop(struct rn_run *run, const char *prop, struct http_pairs *ret);
 
 /* A string prop, or `otherwise` where it is not set. */
 const char *http_text_prop(struct rn_run *run, const char *name, const char *otherwise);

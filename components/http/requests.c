@@ -7,37 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAIRS_MAX 128
-
-struct pairs {
-    struct rn_pair items[PAIRS_MAX];
-    size_t count;
-};
-
-/* The members of an object prop as pairs; values that are no strings as JSON text. A list becomes
- * repeated pairs. */
-static int32_t get_pairs(struct rn_run *run, const char *prop, struct pairs *ret)
-{
-    const struct rn_json *object = rn_prop(run, prop);
-    ret->count = 0;
-    for (const struct rn_json *m = rn_json_first(run, object); m; m = rn_json_next(run, m)) {
-        bool is_list = rn_json_kind(run, m) == RN_JSON_ARRAY;
-        const struct rn_json *v = is_list ? rn_json_first(run, m) : m;
-        for (; v; v = is_list ? rn_json_next(run, v) : NULL) {
-            if (rn_json_kind(run, v) == RN_JSON_NULL)
-                continue;
-            if (ret->count == PAIRS_MAX)
-                return rn_fail(run, RN_ETOOBIG, RN_TEXT(run, prop, " has more than 128 entries"));
-            const char *text = rn_json_text(run, v, NULL);
-            ret->items[ret->count].name = rn_json_key(run, m);
-            ret->items[ret->count].value = text ? text : rn_json_print(run, v, NULL);
-            ret->count++;
-        }
-    }
-    return 0;
-}
-
-static bool names_content_type(const struct pairs *headers)
+static bool names_content_type(const struct http_pairs *headers)
 {
     static const char wanted[] = "content-type";
     for (size_t i = 0; i < headers->count; i++) {
@@ -75,6 +45,17 @@ static int32_t execute(struct rn_run *run)
     return err ? err : give_back(run, response);
 }
 
+/* Bytes, as a file of a form: {"$base64", "mimetype"?}. */
+static void add_type(struct rn_run *run, const struct rn_json *data, struct http_pairs *headers)
+{
+    const char *type = rn_json_text(run, rn_json_get(run, data, "mimetype"), NULL);
+    if (names_content_type(headers) || headers->count == HTTP_PAIRS_MAX)
+        return;
+    headers->items[headers->count].name = "content-type";
+    headers->items[headers->count].value = type ? type : "application/octet-stream";
+    headers->count++;
+}
+
 /* Sends what the plain props say; where there is no url, what httpRequest says. */
 static int32_t send_with(struct rn_run *run, const char *method)
 {
@@ -86,10 +67,10 @@ static int32_t send_with(struct rn_run *run, const char *method)
             return rn_fail(run, RN_ECONFIG, "there is no URL: set `url`, or one in `httpRequest`");
         return execute(run);
     }
-    struct pairs params, headers;
-    int32_t err = get_pairs(run, "params", &params);
+    struct http_pairs params, headers;
+    int32_t err = http_pairs_prop(run, "params", &params);
     if (!err)
-        err = get_pairs(run, "headers", &headers);
+        err = http_pairs_prop(run, "headers", &headers);
     if (err)
         return err;
     struct rn_http_request request = RN_HTTP_REQUEST_INIT(url);
@@ -109,10 +90,17 @@ static int32_t send_with(struct rn_run *run, const char *method)
     const struct rn_json *data = strcmp(method, "POST") == 0 ? rn_prop(run, "data") : NULL;
     size_t size = 0;
     const char *text = rn_json_text(run, data, &size);
-    if (text || names_content_type(&headers)) {
+    const char *bytes = rn_json_text(run, rn_json_get(run, data, "$base64"), NULL);
+    if (bytes) {
+        request.body = rn_base64_decode(run, bytes, &size);
+        request.body_size = size;
+        if (!request.body)
+            return rn_fail(run, RN_EINVAL, "the $base64 of the body is not base64");
+        add_type(run, data, &headers);
+    } else if (text || names_content_type(&headers)) {
         request.body = text ? text : data ? rn_json_print(run, data, &size) : NULL;
         request.body_size = size;
-        if (text && !names_content_type(&headers) && headers.count < PAIRS_MAX) {
+        if (text && !names_content_type(&headers) && headers.count < HTTP_PAIRS_MAX) {
             const struct rn_json *parsed = rn_json_parse(run, text, size);
             headers.items[headers.count].name = "content-type";
             headers.items[headers.count].value =
@@ -202,7 +190,9 @@ static const struct rn_prop post_props[] = {
      .type = RN_ANY,
      .flags = RN_OPTIONAL,
      .label = "Body",
-     .description = "The body: a string is sent as it is, anything else as JSON."},
+     .description =
+         "The body: a string is sent as it is, bytes ({\"$base64\"}, as a file of a form) "
+         "as bytes, anything else as JSON."},
     INCLUDE_HEADERS,
 };
 

@@ -80,8 +80,8 @@ void show_run(const struct json *run)
     const struct json *event = json_get(run, "trigger_event");
     if (event) {
         char *summary = out_clean(json_get_c(event, "summary"));
-        printf("\n  %s%s%s  %s  %s\n", out_bold(),
-               json_get_c(run, "trigger") ? json_get_c(run, "trigger") : "trigger", out_reset(),
+        const char *trigger = json_get_c(run, "trigger");
+        printf("\n  %s%s%s  %s  %s\n", out_bold(), trigger ? trigger : "trigger", out_reset(),
                json_get_c(event, "id"), summary);
         free(summary);
         print_value("event", json_get(event, "event"));

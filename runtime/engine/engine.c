@@ -24,12 +24,9 @@ struct catalog *engine_catalog(struct engine *engine)
     return catalog;
 }
 
-static int add_rewrite(struct engine *engine, const char *from, const char *to, bool allow,
-                       struct err *err)
+/* The host of a URL of our own may be connected to. */
+static int allow_host(struct engine *engine, const char *to, struct err *err)
 {
-    int rc = egress_rewrite(engine->egress, str_from(from), str_from(to), err);
-    if (rc || !allow)
-        return rc;
     struct str rest = str_from(to), host = STR_NONE;
     ptrdiff_t start = str_find(rest, "://", 0);
     if (start < 0)
@@ -39,11 +36,22 @@ static int add_rewrite(struct engine *engine, const char *from, const char *to, 
     return egress_allow(engine->egress, host, err);
 }
 
+static int add_rewrite(struct engine *engine, const char *from, const char *to, bool allow,
+                       struct err *err)
+{
+    int rc = egress_rewrite(engine->egress, str_from(from), str_from(to), err);
+    return rc || !allow ? rc : allow_host(engine, to, err);
+}
+
 static int make_egress(struct engine *engine, struct err *err)
 {
     const struct project *project = engine->project;
     engine->egress = egress_new();
     int rc = 0;
+    if (engine->catch_all) {
+        rc = egress_catch(engine->egress, str_from(engine->catch_all), err);
+        return rc ? rc : allow_host(engine, engine->catch_all, err);
+    }
     for (size_t i = 0; i < project->egress_allow_count && rc == 0; i++)
         rc = egress_allow(engine->egress, str_from(project->egress_allow[i]), err);
     for (size_t i = 0; i < project->rewrite_count && rc == 0; i++)
@@ -170,6 +178,10 @@ int engine_open(const struct engine_options *options, struct engine **ret,
     engine->dir = xstrdup(options->dir);
     engine->data_dir = options->data_dir ? xstrdup(options->data_dir) : NULL;
     engine->is_passive = options->is_passive;
+    engine->mocks = options->mocks ? json_copy(options->mocks) : NULL;
+    engine->catch_all = options->catch_all ? xstrdup(options->catch_all) : NULL;
+    engine->calls_nothing = options->calls_nothing;
+    engine->skips_waits = options->skips_waits;
     engine->started_ms = clock_now_ms();
     engine->rewrites = xcalloc(options->rewrite_count, sizeof(*engine->rewrites));
     engine->rewrite_count = options->rewrite_count;
@@ -353,6 +365,8 @@ void engine_free(struct engine *engine)
         free((void *)(uintptr_t)engine->rewrites[i].to);
     }
     free(engine->rewrites);
+    json_free(engine->mocks);
+    free(engine->catch_all);
     free(engine->ingest_url);
     free(engine->dir);
     free(engine->data_dir);

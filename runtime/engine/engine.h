@@ -26,6 +26,12 @@ struct engine_options {
         *rewrites; /* beside runnel.yaml's (the sandbox); their targets are allowed */
     size_t rewrite_count;
     bool is_passive; /* deploys nothing and takes nothing from the queue: for one-off commands */
+    /* For tests of workflows (mock.h); NULL: nothing is mocked. Copied. */
+    const struct json *mocks;
+    const char *catch_all; /* every request goes there (egress_catch), runnel.yaml's rewrites do not
+                              count; NULL: as runnel.yaml says. Copied */
+    bool calls_nothing;    /* a step without a mock fails instead of being called */
+    bool skips_waits;      /* delays and pauses between attempts take no time */
 };
 
 /* What the project says of the listeners; NULL where it says nothing that counts. Owned by the

@@ -90,6 +90,9 @@ struct engine {
     int deploy_failures;   /* in a row; loop thread */
     atomic_int retries;    /* threads that deploy again now */
     int64_t started_ms;
+    struct json *mocks; /* NULL: none; loop thread */
+    char *catch_all;    /* NULL: none */
+    bool calls_nothing, skips_waits;
     char resume_key[32]; /* of the tokens in resume and cancel URLs; set once, at open */
 };
 
@@ -141,8 +144,8 @@ const char *accounts_lookup(void *ctx, struct str name);
 /* ---- instances (instance.c): source instances and native HTTP triggers */
 struct subscriber {
     char *workflow;
-    char *trigger; /* namespace */
-    char *channel; /* "" the default one */
+    char *trigger;       /* namespace */
+    char *channel;       /* "" the default one */
     uint64_t queue_size; /* of the workflow: entries; 0: as many as the store takes */
 };
 

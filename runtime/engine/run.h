@@ -304,6 +304,14 @@ struct past *progress_take(struct progress *progress, const char *path);
 void past_free(struct past *past);
 void progress_free(struct progress *progress);
 
+/* ---- mock.c */
+/* Whether the step is not to be called: it has a mock, or nothing is called at all. */
+bool mock_is_for(const struct strand *strand);
+/* What its call gives: exports (owned by the caller), or a code and a text. */
+struct json *mock_answer(const struct strand *strand, int *ret_code, char *text, size_t text_size);
+/* What resumes it; NULL: nothing. Owned by the caller. */
+struct json *mock_resume(const struct strand *strand);
+
 /* ---- recover.c */
 /* Loads a run from the store and goes on with it. */
 void run_load(struct dispatcher *dispatcher, uint64_t run_id, bool is_cancelled);

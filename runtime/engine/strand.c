@@ -132,7 +132,8 @@ void strand_abandon(struct strand *strand)
         break;
     }
     case STRAND_CALLING:
-        call_cancel(strand->host, strand->call_id);
+        if (strand->host)
+            call_cancel(strand->host, strand->call_id);
         break;
     case STRAND_RESOLVING:
     case STRAND_COMMITTING:
@@ -274,9 +275,20 @@ static void woken(void *ctx)
     run_settle(run);
 }
 
+static void no_more(void *ctx)
+{
+    (void)ctx;
+}
+
 static void begin_wait(struct strand *strand)
 {
     strand->state = STRAND_WAITING;
+    if (strand->run->engine->skips_waits) { /* a test of a workflow */
+        struct json *data = strand->paused ? mock_resume(strand) : NULL;
+        strand->wait.until_ms = clock_now_ms();
+        if (data && strand_resume(strand, data, no_more, NULL))
+            return;
+    }
     if (strand->wait.until_ms)
         strand->timer = loop_timer(strand->run->engine->loop, strand->wait.until_ms, woken, strand);
 }

@@ -83,6 +83,8 @@ size_t files_list(struct load *load, const char *dir, const char *shown_dir, cha
         if (str_ends(name, ".yml")) {
             problem_warn(load->problems, shown_name, 0, 0,
                          "this file is not read: give it a name that ends in .yaml");
+        } else if (str_ends(name, ".test.yaml")) {
+            /* a test beside its workflow: `runnel test` reads it */
         } else if (str_ends(name, ".yaml")) {
             name.len -= 5;
             if (is_good_name(name)) {

@@ -29,6 +29,7 @@ struct egress {
     struct rewrite *rewrites;
     size_t rewrite_count;
     char **rewrite_texts; /* `from` as given */
+    char *catch_base;     /* without a slash at the end; NULL: none */
 };
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -137,6 +138,7 @@ void egress_free(struct egress *egress)
     free(egress->allowed_texts);
     free(egress->rewrites);
     free(egress->rewrite_texts);
+    free(egress->catch_base);
     free(egress);
 }
 
@@ -325,6 +327,28 @@ int egress_rewrite(struct egress *egress, struct str from, struct str to, struct
     return 0;
 }
 
+int egress_catch(struct egress *egress, struct str base, struct err *err)
+{
+    struct parts parts;
+    if (parse_url(base, &parts) || parts.user.ptr)
+        return err_set(err, RN_EINVAL, "\"" STR_FMT "\" is no base URL", STR_ARG(base));
+    while (str_ends(base, "/"))
+        base.len--;
+    free(egress->catch_base);
+    egress->catch_base = str_dup(base);
+    return 0;
+}
+
+/* base/<scheme>/<host[:port]>/<path…> */
+static char *caught(const struct egress *egress, const struct parts *parts)
+{
+    bool is_https = str_eq_nocase(parts->scheme, STR("https"));
+    bool has_path = parts->rest.len && parts->rest.ptr[0] == '/';
+    return xasprintf("%s/%s/" STR_FMT "%s" STR_FMT "%s" STR_FMT, egress->catch_base,
+                     is_https ? "https" : "http", STR_ARG(parts->host), parts->port.len ? ":" : "",
+                     STR_ARG(parts->port), has_path ? "" : "/", STR_ARG(parts->rest));
+}
+
 int egress_apply(const struct egress *egress, const char *url, char **ret_url, struct err *err)
 {
     struct parts parts;
@@ -342,7 +366,7 @@ int egress_apply(const struct egress *egress, const char *url, char **ret_url, s
             found = &egress->rewrites[i - 1];
     free(origin);
     if (!found) {
-        *ret_url = xstrdup(url);
+        *ret_url = egress->catch_base ? caught(egress, &parts) : xstrdup(url);
         return 0;
     }
     struct buf out = BUF_INIT(SIZE_MAX / 2);
@@ -432,6 +456,7 @@ char *egress_to_json(const struct egress *egress)
         (void)json_append(pair, json_new_string_c(egress->rewrite_texts[i]));
         (void)json_append(pair, json_new_string_c(egress->rewrites[i].to));
     }
+    json_set_string(root, "catch", egress->catch_base);
     char *text = json_text(root, NULL);
     json_free(root);
     return text;
@@ -452,6 +477,8 @@ int egress_from_json(struct str text, struct egress **ret, struct err *err)
     for (const struct json *at = json_first(json_get(root, "rewrite")); at && !code;
          at = json_next(at))
         code = egress_rewrite(egress, json_str(json_at(at, 0)), json_str(json_at(at, 1)), err);
+    if (!code && json_get(root, "catch"))
+        code = egress_catch(egress, json_get_text(root, "catch"), err);
     json_free(root);
     if (code)
         egress_free(egress);

@@ -21,6 +21,9 @@ int egress_allow(struct egress *egress, struct str network, struct err *err) MUS
 /* Requests to `from` (scheme://host[:port]) go to `to`, a base URL: path and query are appended.
  * RN_EINVAL. */
 int egress_rewrite(struct egress *egress, struct str from, struct str to, struct err *err) MUST_USE;
+/* Every request that no rewrite takes goes to `base`/<scheme>/<host[:port]>/<path…>: for tests that
+ * are to reach nobody. RN_EINVAL. */
+int egress_catch(struct egress *egress, struct str base, struct err *err) MUST_USE;
 /* The URL to use for `url`; the caller frees. Only http and https: RN_EPERM. RN_EINVAL for what is
  * no URL. */
 int egress_apply(const struct egress *egress, const char *url, char **ret_url,

@@ -256,14 +256,15 @@ static bool is_framing_header(const char *name)
     return false;
 }
 
-int32_t api_respond(struct rn_run *rn, int32_t status, const struct rn_pair *headers,
-                    size_t header_count, const void *body, size_t size)
+static int32_t respond(struct rn_run *rn, bool is_immediate, int32_t status,
+                       const struct rn_pair *headers, size_t header_count, const void *body,
+                       size_t size)
 {
     struct run *run = run_of(rn);
-    if (run->op != RUN_SOURCE || !has_custom_response(run))
+    if (run->op != RUN_ACTION && (run->op != RUN_SOURCE || !has_custom_response(run)))
         return run_fail(run, RN_EINVAL,
-                        "rn_respond: only run() of a source whose http prop has RN_CUSTOM_RESPONSE "
-                        "answers");
+                        "rn_respond: only an action, or run() of a source whose http prop has "
+                        "RN_CUSTOM_RESPONSE, answers");
     if (status < 100 || status > 599)
         return run_fail(run, RN_EINVAL, "rn_respond: the status %d is outside 100 to 599", status);
     for (size_t i = 0; i < header_count; i++) {
@@ -290,6 +291,19 @@ int32_t api_respond(struct rn_run *rn, int32_t status, const struct rn_pair *hea
         .headers = copy,
         .header_count = header_count,
         .body = {arena_dup(&run->arena, str_n(body, body ? size : 0)), body ? size : 0},
+        .is_immediate = is_immediate,
     };
     return 0;
+}
+
+int32_t api_respond(struct rn_run *rn, int32_t status, const struct rn_pair *headers,
+                    size_t header_count, const void *body, size_t size)
+{
+    return respond(rn, false, status, headers, header_count, body, size);
+}
+
+int32_t api_respond_now(struct rn_run *rn, int32_t status, const struct rn_pair *headers,
+                        size_t header_count, const void *body, size_t size)
+{
+    return respond(rn, true, status, headers, header_count, body, size);
 }

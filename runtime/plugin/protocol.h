@@ -25,7 +25,8 @@
  *                     delivery (sorted by ts, stable)
  *                     "response":{"status":N,"headers":[[name,value],…],"section":i}, if
  *                     rn_respond() was called
- *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?
+ *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?, "respond":{"status":N,
+ *                     "headers":{}, "body":"text" or {"$base64":…}?, "immediate":bool}?
  *   options           "options":[{"label","value"}], "context":…?
  *   additional_props  "props":[described props]
  * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made

@@ -1,5 +1,6 @@
 #include "plugin/result.h"
 
+#include "base/encode.h"
 #include "base/limits.h"
 
 /* The result while it is written. */
@@ -80,6 +81,32 @@ static void write_response(struct run *run, struct result *r)
     buf_addf(&r->json, "],\"section\":%u}", add_section(r, response->body));
 }
 
+/* An action's answer for its workflow: as the engine has those of its own "respond" steps. */
+static void write_respond(struct run *run, struct result *r)
+{
+    const struct run_response *response = &run->response;
+    if (!response->is_set)
+        return;
+    struct json *headers = json_new_object();
+    for (size_t i = 0; i < response->header_count; i++)
+        json_set_string(headers, response->headers[i].name, response->headers[i].value);
+    buf_addf(&r->json,
+             ",\"respond\":{\"status\":%d,\"immediate\":%s,\"headers\":", response->status,
+             response->is_immediate ? "true" : "false");
+    json_write(&r->json, headers);
+    json_free(headers);
+    if (response->body.len == 0) {
+    } else if (utf8_is_valid(response->body)) {
+        buf_add_c(&r->json, ",\"body\":");
+        json_write_string(&r->json, response->body);
+    } else {
+        buf_add_c(&r->json, ",\"body\":{\"$base64\":\"");
+        encode_base64(&r->json, response->body.ptr, response->body.len, false);
+        buf_add_c(&r->json, "\"}");
+    }
+    buf_add_char(&r->json, '}');
+}
+
 static void write_action(struct run *run, struct result *r)
 {
     struct buf exports = BUF_INIT(LIMIT_FRAME_BYTES);
@@ -87,6 +114,8 @@ static void write_action(struct run *run, struct result *r)
     struct str text = {arena_dup(&run->arena, buf_str(&exports)), exports.len};
     buf_release(&exports);
     buf_addf(&r->json, ",\"exports\":%u", add_section(r, text));
+    if (!run->err.code)
+        write_respond(run, r);
     if (!run->exit_reason)
         return;
     buf_add_c(&r->json, ",\"exit\":{\"reason\":");

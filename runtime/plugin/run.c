@@ -369,4 +369,5 @@ const struct rn_api run_api = {
     .fail = api_fail,
     .text = api_text,
     .temp_dir = api_temp_dir,
+    .respond_now = api_respond_now,
 };

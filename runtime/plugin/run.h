@@ -80,6 +80,7 @@ struct run_response {
     const struct rn_pair *headers;
     size_t header_count;
     struct str body;
+    bool is_immediate; /* an action's */
 };
 
 struct run_fetched {
@@ -243,6 +244,8 @@ int32_t api_request_element_span(struct rn_run *, size_t index, size_t *ret_offs
                                  size_t *ret_size);
 int32_t api_respond(struct rn_run *, int32_t status, const struct rn_pair *headers,
                     size_t header_count, const void *body, size_t size);
+int32_t api_respond_now(struct rn_run *, int32_t status, const struct rn_pair *headers,
+                        size_t header_count, const void *body, size_t size);
 int32_t api_emit(struct rn_run *, const struct rn_json *event, const struct rn_emit_meta *);
 
 int32_t api_export(struct rn_run *, const char *name, const struct rn_json *value);

@@ -10,7 +10,7 @@ static void check(const char *what, size_t is, size_t wanted)
 {
     if (is == wanted)
         return;
-    (void)fprintf(stderr, "%s is %zu, ABI 1.0 has %zu\n", what, is, wanted);
+    (void)fprintf(stderr, "%s is %zu, the ABI has %zu\n", what, is, wanted);
     failures++;
 }
 
@@ -35,7 +35,7 @@ int main(void)
     SIZE(rn_emit_meta, 40);
     SIZE(rn_part, 40);
     SIZE(rn_pair, 16);
-    SIZE(rn_api, 544);
+    SIZE(rn_api, 552);
     OFFSET(rn_plugin, abi_major, 0);
     OFFSET(rn_plugin, abi_minor, 4);
     OFFSET(rn_plugin, struct_size, 8);
@@ -63,5 +63,6 @@ int main(void)
     OFFSET(rn_api, hmac_hex, 400);
     OFFSET(rn_api, deadline_ms, 488);
     OFFSET(rn_api, temp_dir, 536);
+    OFFSET(rn_api, respond_now, 544);
     return failures;
 }

@@ -60,6 +60,11 @@ try:
     respond = "  - namespace: say\n    respond: { status: 201, headers: { x-film: \"{{steps.film.$return_value.title}}\" }, body: \"{{steps.trigger.event.body}}\"%s }\n"
     write(project, "answer", "{ respond: workflow }", FILM + respond % "")
     write(project, "early", "{ respond: workflow }", "steps:\n" + (respond % ", immediate: true").replace("{{steps.film.$return_value.title}}", "x") + FILM[7:])
+    write(project, "action", "{ respond: workflow }", """steps:
+  - namespace: say
+    uses: http-return-http-response
+    props: { resStatusCode: 203, resBody: "{{steps.trigger.event.body.photo}}", immediate: true }
+""" + FILM[7:])
     write(project, "silent", "{ respond: workflow }")
     write(project, "sick", "{ respond: workflow }", 'steps:\n  - namespace: bad\n    uses: swapi-get-film\n    props: { film: "{{steps.trigger.event.nothing.here}}" }\n')
     ready = project.up()
@@ -128,6 +133,8 @@ try:
     status, headers, body = request(url["answer"], "POST", b'{"n":12345678901234567890}', JSON)
     assert status == 201 and headers["x-film"] == "A New Hope" and body == b'{"n":12345678901234567890}', (status, headers, body)
     assert request(url["early"], "POST", b'"text"', JSON)[2] == b"text"
+    status, headers, body = request(url["action"], "POST", multipart, {"content-type": "multipart/form-data; boundary=bound"})
+    assert status == 203 and headers["content-type"] == "image/png" and body == picture, (status, headers, len(body))
     status, _, body = request(url["silent"], "POST", b"{}", JSON)
     assert status == 400 and json.loads(body)["error"] == "no_response", (status, body)
     assert request(url["sick"], "POST", b"{}", JSON)[0] == 400

@@ -1,4 +1,4 @@
-/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.0.
+/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.1.
  *
  * A plugin is one shared object that holds one app's components and exports one symbol, the
  * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define RN_ABI_MAJOR 1u
-#define RN_ABI_MINOR 0u
+#define RN_ABI_MINOR 1u
 
 struct rn_run;  /* one callback in progress; see the end of the tables */
 struct rn_json; /* a JSON value, opaque */
@@ -441,6 +441,9 @@ struct rn_api {
     int32_t (*fail)(struct rn_run *, int32_t code, const char *text);
     const char *(*text)(struct rn_run *, const char *const *parts, size_t count);
     const char *(*temp_dir)(struct rn_run *);
+    /* since 1.1 */
+    int32_t (*respond_now)(struct rn_run *, int32_t status, const struct rn_pair *headers,
+                           size_t header_count, const void *body, size_t size);
 };
 
 /* What a component sees of a run: the first member, for the functions below. */

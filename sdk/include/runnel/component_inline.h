@@ -299,12 +299,26 @@ static inline int32_t rn_request_element_span(struct rn_run *run, size_t index, 
     return run->api->request_element_span(run, index, ret_offset, ret_size);
 }
 
-/* Answers the HTTP request; needs RN_CUSTOM_RESPONSE. It goes out after the run's commit; the first
- * answer counts. RN_EINVAL: status outside 100 to 599, or a header that HTTP does not allow. */
+/* Answers the HTTP request. A source needs RN_CUSTOM_RESPONSE; its answer goes out after the run's
+ * commit. An action (since 1.1) answers for its workflow, at the end of the workflow's run; it counts if
+ * the action returns 0 and the trigger says `respond: workflow`. The first answer counts. RN_EINVAL:
+ * status outside 100 to 599, or a header that HTTP does not allow. [worker] */
 static inline int32_t rn_respond(struct rn_run *run, int32_t status, const struct rn_pair *headers,
                                  size_t header_count, const void *body, size_t size)
 {
     return run->api->respond(run, status, headers, header_count, body, size);
+}
+
+/* As rn_respond(), but an action's answer goes out as soon as the action has returned 0; the workflow
+ * goes on. On a runtime without it: at the end of the run. [worker], since 1.1 */
+static inline int32_t rn_respond_now(struct rn_run *run, int32_t status,
+                                     const struct rn_pair *headers, size_t header_count,
+                                     const void *body, size_t size)
+{
+    if (run->api->struct_size <
+        offsetof(struct rn_api, respond_now) + sizeof(run->api->respond_now))
+        return run->api->respond(run, status, headers, header_count, body, size);
+    return run->api->respond_now(run, status, headers, header_count, body, size);
 }
 
 /* Emits an event to whoever listens; it is delivered when the callback returns 0. `meta` may be

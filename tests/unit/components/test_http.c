@@ -198,9 +198,58 @@ static void post_request(void **state)
     finish(t);
 }
 
+static void watched_url_emits_changes(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"{\"v\":1}", "{\"v\":1}", "{\"v\":2}", "{\"v\":1}"};
+    struct rn_test *t = start();
+    rn_test_set_props(t, "{\"url\":\"https://example.test/v\",\"emitBodyOnly\":true}");
+    for (size_t i = 0; i < 4; i++) {
+        rn_test_expect_json(t, "GET", "https://example.test/v", NULL, 200, answers[i]);
+        RN_TEST_OK(t, rn_test_source_event(t, "http-watch-url",
+                                           "{\"timestamp\":1700000000,\"interval_seconds\":900}"));
+        RN_TEST_TRUE(t, rn_test_emit_count(t) == (i == 1 ? 0 : 1));
+    }
+    RN_TEST_CONTAINS(t, rn_test_emits(t), "\"event\":{\"v\":1}");
+    RN_TEST_CONTAINS(t, rn_test_emits(t), "\"id\":\"3-");
+    rn_test_set_props(t, "{\"url\":\"https://example.test/v\",\"emitAsArray\":true}");
+    rn_test_expect_json(t, "GET", "https://example.test/v", NULL, 200, "[1,{\"a\":2}]");
+    RN_TEST_OK(t, rn_test_source_event(t, "http-watch-url", "{\"timestamp\":1}"));
+    RN_TEST_CONTAINS(t, rn_test_emits(t), "\"event\":{\"data\":{\"a\":2},\"status\":200}");
+    rn_test_expect_json(t, "GET", "https://example.test/v", NULL, 200, "{}");
+    RN_TEST_CODE(t, rn_test_source_event(t, "http-watch-url", "{\"timestamp\":1}"), RN_ECONFIG);
+    rn_test_expect_json(t, "GET", "https://example.test/v", NULL, 404, "{}");
+    RN_TEST_TRUE(t, rn_test_source_event(t, "http-watch-url", "{\"timestamp\":1}") != 0);
+    finish(t);
+}
+
+static void an_action_answers_for_its_workflow(void **state)
+{
+    (void)state;
+    struct rn_test *t = start();
+    RN_TEST_OK(t, rn_test_action(t, "http-return-http-response"));
+    RN_TEST_JSON(t, rn_test_response(t),
+                 "{\"status\":200,\"headers\":{\"content-type\":\"application/json\"},"
+                 "\"body\":\"{ \\\"success\\\": true }\"}");
+    rn_test_set_props(t, "{\"resStatusCode\":404,\"resBody\":\"gone\",\"resHeaders\":{\"x-a\":1}}");
+    RN_TEST_OK(t, rn_test_action(t, "http-return-http-response"));
+    RN_TEST_JSON(t, rn_test_response(t),
+                 "{\"status\":404,\"headers\":{\"x-a\":\"1\",\"content-type\":\"text/plain; "
+                 "charset=utf-8\"},\"body\":\"gone\"}");
+    rn_test_set_props(t, "{\"resBody\":{\"$base64\":\"aGk=\",\"mimetype\":\"image/png\"}}");
+    RN_TEST_OK(t, rn_test_action(t, "http-return-http-response"));
+    RN_TEST_JSON(t, rn_test_response(t),
+                 "{\"status\":200,\"headers\":{\"content-type\":\"image/png\"},\"body\":\"hi\"}");
+    rn_test_set_props(t, "{\"resHeaders\":{\"bad name\":\"x\"}}");
+    RN_TEST_CODE(t, rn_test_action(t, "http-return-http-response"), RN_EINVAL);
+    finish(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(watched_url_emits_changes),
+        cmocka_unit_test(an_action_answers_for_its_workflow),
         cmocka_unit_test(new_requests),
         cmocka_unit_test(wrong_status_is_the_users_mistake),
         cmocka_unit_test(webhook_takes_only_its_methods),
