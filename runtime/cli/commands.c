@@ -13,6 +13,8 @@ static const struct {
     {"Begin", &command_doctor},
     {"Begin", &command_sandbox},
     {"Write workflows", &command_check},
+    {"Write workflows", &command_test},
+    {"Write workflows", &command_record},
     {"Write workflows", &command_configure},
     {"Write workflows", &command_components},
     {"Write workflows", &command_options},

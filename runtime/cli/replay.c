@@ -7,12 +7,10 @@
 
 #include <unistd.h>
 
-enum { JSON, PROJECT, WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN };
+enum { WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN };
 enum { PAGE = 200, RUNS_MAX = 100000, RATE_MAX = 10000 };
 
 static const struct option_spec options[] = {
-    [JSON] = {"--json", NULL, "as JSON"},
-    [PROJECT] = {"--project", "DIR", "the project's folder (the current one)"},
     [WORKFLOW] = {"--workflow", "ID", "one run: through this workflow; many: those of this one"},
     [FROM_STEP] = {"--from-step", "PATH",
                    "take over what came before this step (\"failed\": the one that failed)"},
@@ -91,7 +89,7 @@ static int replay(struct client *client, const char *id, const struct args *args
 
 static void print(const struct args *args, const struct json *list)
 {
-    if (args->options[JSON])
+    if (args->is_json)
         out_json(list);
     else
         out_table(list, columns, COUNT_OF(columns));
@@ -106,7 +104,7 @@ static int replay_many(struct client *client, const struct args *args, struct er
     int rc = args->options[RATE] ? read_rate(args->options[RATE], &pause_ms, err) : 0;
     rc = rc ? rc : find_runs(client, args, &runs, err);
     if (rc == 0 && args->options[DRY_RUN]) {
-        if (args->options[JSON])
+        if (args->is_json)
             out_json(runs);
         else
             out_table(runs, dry_columns, COUNT_OF(dry_columns));
@@ -139,13 +137,11 @@ static int run(const struct args *args)
     bool has_filter = args->options[STATUS] || args->options[SINCE];
     struct err err = ERR_INIT;
     if (is_one == has_filter) {
-        fprintf(stderr,
-                "runnel replay: name a run or an event, or a filter (--status failed, "
-                "--since 2h), not %s\n",
-                is_one ? "both" : "neither");
-        return 2;
+        return cli_wrong(
+            args, "name a run or an event, or a filter (--status failed, --since 2h), not %s",
+            is_one ? "both" : "neither");
     }
-    struct client *client = client_open(cli_project(args->options[PROJECT]), false);
+    struct client *client = client_open(args->project, false);
     if (!client)
         return 1;
     struct json *list = json_new_array();
@@ -160,14 +156,13 @@ static int run(const struct args *args)
 
 const struct command command_replay = {
     .name = "replay",
-    .usage = "replay RUN|EVENT | --status STATUS [--since TIME] [--workflow ID] [--from-step PATH] "
-             "[--rate N/s] [--dry-run]",
+    .usage = "[RUN|EVENT] [--status STATUS] [--since TIME] [--from-step PATH] [--rate N/s]",
     .summary = "run past events again, through the newest version of the workflow",
-    .help = "One run or event, or every run that the filter names, oldest first.\n\n"
-            "  runnel replay run_1m886yaz60000\n"
-            "  runnel replay run_1m886yaz60000 --from-step failed\n"
-            "  runnel replay --status failed --since 2h --dry-run\n"
-            "  runnel replay --status failed --since 2h --from-step failed --rate 10/s",
+    .help = "One run or event, or every run that the filter names, oldest first.",
+    .examples = "runnel replay run_1m886yaz60000\n"
+                "runnel replay run_1m886yaz60000 --from-step failed\n"
+                "runnel replay --status failed --since 2h --dry-run\n"
+                "runnel replay --status failed --since 2h --from-step failed --rate 10/s",
     .options = options,
     .option_count = COUNT_OF(options),
     .max_args = 1,

@@ -154,6 +154,7 @@ struct commit {
     bool takes_from_queue;
     bool keeps_nothing; /* data_retention: false, and the run has ended */
     char *error_workflow, *error_trigger, *error_event; /* for settings.on_error; NULL */
+    uint64_t error_run;                                 /* out */
     struct child_call *call;
     int code;
     struct err err;
@@ -231,22 +232,21 @@ static int put_call(struct store_tx *tx, const struct commit *c, struct err *err
     return rc;
 }
 
-static int put_error_event(struct store_tx *tx, const struct commit *c, struct err *err)
+static int put_error_event(struct store_tx *tx, struct commit *c, struct err *err)
 {
     struct json *detail = json_new_object();
     json_set_string(detail, "trigger", c->error_trigger);
     json_set_string(detail, "error_of", c->run->id_text);
-    uint64_t run_id = 0;
     char *emitter = xasprintf("workflows/%s/$errors", c->run->workflow->id);
     int rc = push_event(tx, emitter, "a run failed", c->error_event, c->error_workflow, detail,
-                        &run_id, err);
+                        &c->error_run, err);
     free(emitter);
     return rc;
 }
 
 static int apply_commit(struct store_tx *tx, void *ctx, struct err *err)
 {
-    const struct commit *c = ctx;
+    struct commit *c = ctx;
     int rc = c->takes_from_queue ? queue_remove(tx, c->record.workflow, c->record.id, err) : 0;
     rc = rc ? rc : put_steps(tx, c, err);
     rc = rc || !c->call ? rc : put_call(tx, c, err);
@@ -284,6 +284,15 @@ static void commit_free(struct commit *c)
     free(c);
 }
 
+/* What the commit put into another queue. A passive engine begins nothing by itself, but for this. */
+static void begin_pushed(struct run *run, const char *workflow, uint64_t run_id)
+{
+    if (run->engine->is_passive)
+        dispatcher_begin_only(run->dispatcher, workflow, run_id);
+    else
+        dispatcher_wake(run->engine, workflow);
+}
+
 static void commit_settled(void *ctx)
 {
     struct commit *c = ctx;
@@ -304,11 +313,11 @@ static void commit_settled(void *ctx)
         run_finish(run, "cancelled", NULL);
     }
     if (c->call && c->code == 0) {
-        dispatcher_wake(run->engine, c->call->workflow);
+        begin_pushed(run, c->call->workflow, c->call->run_id);
         c->strand->child = c->call->run_id;
     }
     if (c->error_workflow && c->code == 0)
-        dispatcher_wake(run->engine, c->error_workflow);
+        begin_pushed(run, c->error_workflow, c->error_run);
     struct strand *strand = c->strand;
     void (*then)(struct strand *) = c->then;
     void (*then_run)(struct run *) = c->then_run;

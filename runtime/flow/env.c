@@ -249,7 +249,7 @@ void env_note_uses(const struct file *file, const struct json *string)
         struct str name = str_n(text.ptr + i, end - i);
         env_note(file->load, name);
         char *key = str_dup(name);
-        if (!file->load->is_kept && !env_value(file->load, key)) {
+        if (!file->load->is_kept && !env_value(file->load, key) && !json_get(file->env, key)) {
             struct yaml_place place = yaml_place_in(file->doc, string, (size_t)at);
             problem_warn(file->load->problems, file->name, place.line, place.column,
                          "process.env.%s has no value: set %s in .env or in the environment", key,

@@ -38,6 +38,7 @@ struct file {
     struct load *load;
     const char *name; /* as problems show it */
     struct yaml_doc *doc;
+    const struct json *env; /* a workflow's own variables; NULL: none */
 };
 
 /* project_load() with a lookup of the caller's. */

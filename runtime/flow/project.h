@@ -80,8 +80,8 @@ struct trigger {
     /* the first trigger's event is steps.trigger whatever its namespace; also steps.<namespace> */
     char *namespace_;
     enum trigger_kind kind;
-    char *source;        /* TRIGGER_SOURCE: a source's id */
-    char *channel;       /* of the source's emits; "" the default one */
+    char *source;  /* TRIGGER_SOURCE: a source's id */
+    char *channel; /* of the source's emits; "" the default one */
     /* HTTP, schedule: the mapping behind the kind, as the file has it; manual: {"sample":…} or NULL
      */
     struct json *config;

@@ -40,6 +40,7 @@ static void read_root(struct file *file, const struct json *root, struct workflo
     }
     workflow->inactive = field_bool(file, root, "inactive", false);
     workflow_read_settings(file, root, workflow);
+    file->env = workflow->env;
     workflow_read_triggers(file, root, workflow);
     workflow_read_steps(file, root, workflow);
 }

@@ -1,0 +1,79 @@
+"""`runnel test` and `runnel record`: the samples' own tests pass; a wrong expectation, a missing mock and a bad file are said; a
+recorded run passes until the workflow changes, and nobody is reached."""
+import json
+import os
+import shutil
+import tempfile
+
+from harness import Project, eventually
+
+SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "workflows")
+
+project = Project()
+try:
+    for name in sorted(os.listdir(SAMPLES)):
+        tests = [f for f in os.listdir(f"{SAMPLES}/{name}/workflows") if f.endswith(".test.yaml")]
+        if not tests:
+            continue
+        with tempfile.TemporaryDirectory() as work:  # the samples' folder stays as it is
+            shutil.copytree(f"{SAMPLES}/{name}", f"{work}/{name}")
+            assert "good" in project.run("check", cwd=f"{work}/{name}").stdout
+            results = json.loads(project.run("test", "--json", cwd=f"{work}/{name}").stdout)
+            assert results and all(r["ok"] for r in results), [r["failures"] for r in results if not r["ok"]]
+
+    # what goes wrong is said
+    with open(f"{project.dir}/workflows/films.yaml", "w") as file:
+        file.write("""
+steps:
+  - { namespace: film, uses: swapi-get-film, props: { film: "{{steps.trigger.event.id}}" } }
+  - { namespace: done, end: "{{steps.film.$return_value.title}}" }
+""")
+    with open(f"{project.dir}/workflows/films.test.yaml", "w") as file:
+        file.write("""
+tests:
+  - name: wrong
+    event: { id: "1" }
+    mocks: { steps: { film: { return: { title: A New Hope } } } }
+    expect: { exit_reason: Another Hope, not_run: [film], steps: { film: { inputs: { film: "2" } }, gone: { status: succeeded } } }
+  - name: no mock
+    event: { id: "1" }
+""")
+    done = project.run("test", "films", "--json", check=False)
+    assert done.returncode == 1
+    wrong, unmocked = json.loads(done.stdout)
+    assert wrong["failures"] == ['exit_reason: expected "Another Hope", got "A New Hope"',
+                                 'steps.film.inputs.film: expected "2", got "1"',
+                                 "steps.gone: the step did not run",
+                                 "not_run: the step film ran"], wrong["failures"]
+    assert any("https://swapi.dev/api/films/1/ has no mock" in f for f in unmocked["failures"]), unmocked["failures"]
+    with open(f"{project.dir}/workflows/films.test.yaml", "w") as file:
+        file.write("tests:\n  - name: x\n    expects: {}\n")
+    done = project.run("test", "films", check=False)
+    assert done.returncode == 1 and 'films.test.yaml:3:5: unknown key "expects" in a test; there are: name, event' in done.stderr, done.stderr
+    os.remove(f"{project.dir}/workflows/films.test.yaml")
+
+    # record: a run becomes a test, which passes until the workflow changes
+    assert project.up()
+    assert [d["status"] for d in project.send({"messageId": "m-1", "event": "Signed Up", "userId": "ann"})] == [200]
+    eventually("the run ended", lambda: [r["status"] for r in project.json("runs")] == ["succeeded"])
+    run = project.json("runs")[0]["id"]
+    project.run("record", run)
+    again = project.run("record", run, check=False)
+    assert again.returncode == 1 and "it is there already" in again.stderr
+    project.stop()
+    path = f"{project.dir}/workflows/segment-to-discord.test.yaml"
+    text = open(path).read()
+    assert "sandbox-token" not in text, "a secret is in the recorded test"
+    received = len(project.received("discord"))
+    assert "1 test, 0 failed" in project.run("test").stdout
+    workflow = f"{project.dir}/workflows/segment-to-discord.yaml"
+    with open(workflow) as file:
+        before = file.read()
+    with open(workflow, "w") as file:
+        file.write(before.replace("from", "by"))
+    done = project.run("test", check=False)
+    assert done.returncode == 1 and 'steps.notify.inputs.message: expected "Signed Up from ann", got "Signed Up by ann"' in done.stdout, done.stdout
+    assert len(project.received("discord")) == received, "a test reaches nobody"
+    print("workflow tests: good")
+finally:
+    project.close()
