@@ -175,6 +175,15 @@ static void keep_abandoned(struct strand *strand, const struct answer *answer)
     run_keep_result(strand->run, strand->position, strand->attempt, result);
 }
 
+static void say_timeout(const struct strand *strand, struct plugin_error *error)
+{
+    char *text = xasprintf("the step's deadline (%lld ms) passed: %s",
+                           (long long)strand_step(strand)->timeout_ms, error->text);
+    error->code = RN_ETIMEDOUT;
+    (void)snprintf(error->text, sizeof(error->text), "%s", text);
+    free(text);
+}
+
 static void take_answer(void *ctx)
 {
     struct answer *answer = ctx;
@@ -187,6 +196,9 @@ static void take_answer(void *ctx)
         keep_abandoned(strand, answer);
         strand_drop(strand);
     } else if (answer->error.code) {
+        /* Nobody cancelled this run: the component stopped because its time was over. */
+        if (answer->error.code == RN_ECANCELED)
+            say_timeout(strand, &answer->error);
         fail_attempt(strand, answer->error.code, answer->error.text, answer->error.retry_after_ms,
                      answer->was_host_lost, answer->exports);
     } else {

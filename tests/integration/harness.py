@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 RUNNEL = os.environ["RUNNEL"]
@@ -45,6 +46,21 @@ class Project:
     def json(self, *args):
         return json.loads(self.run(*args, "--json").stdout)
 
+    def every(self, what, **query):
+        """All items of a list of the API, newest first, page by page; what is new meanwhile is not among them."""
+        with open(f"{self.dir}/.runnel/admin-token") as file:
+            headers = {"authorization": f"Bearer {file.read().strip()}"}
+        items, cursor = [], None
+        while True:
+            pairs = urllib.parse.urlencode({"limit": 1000, **query, **({"cursor": cursor} if cursor else {})})
+            request = urllib.request.Request(f"{self.ready['admin']}/api/v1/{what}?{pairs}", headers=headers)
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                page = json.load(answer)
+            items += page["data"]
+            cursor = page["next"]
+            if not cursor:
+                return items
+
     def up(self, fault=None):
         env = dict(os.environ)
         env.pop("RUNNEL_FAULT", None)
@@ -57,7 +73,8 @@ class Project:
         if not line.startswith("ready "):
             self.up_process.wait()
             return None
-        return dict(part.split("=", 1) for part in line.split()[1:])
+        self.ready = dict(part.split("=", 1) for part in line.split()[1:])
+        return self.ready
 
     def kill(self):
         self.up_process.send_signal(signal.SIGKILL)
@@ -85,6 +102,44 @@ class Project:
                                          {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return json.load(answer)["deliveries"]
+
+
+class TrialProject(Project):
+    """A project whose only plugin worth the name is trial.c: sources and actions that do what the event says."""
+
+    ACCOUNT = "trial-key-0123456789"
+
+    def __init__(self, limits=None, settings=""):
+        super().__init__()
+        os.remove(f"{self.dir}/workflows/segment-to-discord.yaml")
+        self.run("components", "install", os.environ["TRIAL"])
+        with open(f"{self.dir}/.env", "a") as env:
+            env.write(f"TRIAL_KEY={self.ACCOUNT}\n")
+        with open(f"{self.dir}/runnel.yaml", "w") as out:
+            out.write('accounts:\n  trial: { app: trial, auth: { key: "${TRIAL_KEY}" } }\n' + settings)
+            out.write(f"limits: {{ {limits} }}\n" if limits else "")
+
+    def workflow(self, name, steps, source="unique", trigger="", head=""):
+        """Writes a workflow of a trial source and the given steps: what, or (what, more lines of the step, more props)."""
+        text = f"{head}triggers:\n  - uses: trial-{source}\n    props: {{ trial: {{ account: trial }} }}\n{trigger}steps:\n"
+        for number, step in enumerate(steps, 1):
+            what, more, props = (step, "", "") if isinstance(step, str) else step
+            text += f"  - namespace: step_{number}\n    uses: trial-do\n{more}"
+            text += f"    props: {{ trial: {{ account: trial }}, what: {what}{props} }}\n"
+        with open(f"{self.dir}/workflows/{name}.yaml", "w") as out:
+            out.write(text)
+
+    def url(self, name):
+        return next(e["url"] for e in self.json("endpoints") if e["workflow"] == name)
+
+    def runs(self, name):
+        return self.json("runs", "--limit", "500", "--workflow", name)
+
+    def ended(self, name, count):
+        """The runs of a workflow once `count` of them have ended, oldest first."""
+        eventually(f"{count} runs of {name} ended", lambda: len(
+            [r for r in self.runs(name) if r["status"] in ("succeeded", "failed", "cancelled")]) >= count)
+        return self.runs(name)[::-1]
 
 
 def post(url, body, headers=None):
