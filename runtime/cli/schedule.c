@@ -2,11 +2,9 @@
 #include "cli/cli.h"
 
 static const struct option_spec schedule_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-    {"--next", "N", "so many firings ahead, 5 unless given (100 at most)"},
+    {"-n, --next", "N", "so many firings ahead, 5 unless given (100 at most)"},
 };
-enum { JSON, PROJECT, NEXT };
+enum { NEXT };
 
 static void print_schedule(const struct json *item)
 {
@@ -34,7 +32,7 @@ static bool is_named(const struct json *item, const char *name)
 
 static int run_schedule(const struct args *args)
 {
-    struct client *client = client_open(cli_project(args->options[PROJECT]), false);
+    struct client *client = client_open(args->project, false);
     struct json *list = NULL;
     struct err err = ERR_INIT;
     if (!client)
@@ -50,11 +48,11 @@ static int run_schedule(const struct args *args)
         if (!args->count || is_named(i, args->positional[0]))
             (void)json_append(chosen, json_copy(i));
     size_t count = json_count(chosen);
-    if (args->options[JSON])
+    if (args->is_json)
         out_json(chosen);
-    for (const struct json *i = json_first(chosen); i && !args->options[JSON]; i = json_next(i))
+    for (const struct json *i = json_first(chosen); i && !args->is_json; i = json_next(i))
         print_schedule(i);
-    if (count == 0 && !args->options[JSON])
+    if (count == 0 && !args->is_json)
         fprintf(stderr,
                 args->count ? "runnel: nothing that the clock fires is called \"%s\"\n"
                             : "runnel: no trigger and no source has a timer\n",
@@ -66,35 +64,33 @@ static int run_schedule(const struct args *args)
 
 const struct command command_schedule = {
     .name = "schedule",
-    .usage = "schedule [NAME] [--next N] [--json]",
+    .usage = "[NAME] [--next N]",
     .summary = "what the clock fires, and when next",
-    .help =
-        "NAME: an id, or a part of it (the workflow's name). Asks the runtime, so it must be up.",
+    .help = "NAME is an id, or a part of it (the workflow's name). Asks the runtime, so it must be "
+            "up. Moments are\nshown in the schedule's own time zone.",
+    .examples = "runnel schedule\nrunnel schedule report --next 10",
     .options = schedule_options,
     .option_count = COUNT_OF(schedule_options),
     .max_args = 1,
     .run = run_schedule,
 };
 
-static const struct option_spec fire_options[] = {
-    {"--json", NULL, "as JSON"},
-    {"--project", "DIR", "the project's folder (the current one)"},
-};
-
 static int run_fire(const struct args *args)
 {
-    struct client *client = client_open(cli_project(args->options[PROJECT]), false);
+    struct client *client = client_open(args->project, false);
     struct json *result = NULL, *body = json_new_object();
     struct err err = ERR_INIT;
     json_set_string(body, "id", args->positional[0]);
-    int rc = client ? client_call(client, "POST", "fire", body, &result, &err) : 1;
+    if (!client) {
+        json_free(body);
+        return 1;
+    }
+    int rc = client_call(client, "POST", "fire", body, &result, &err);
     json_free(body);
     client_close(client);
-    if (!client)
-        return 1;
     if (rc)
         return out_error(&err);
-    if (args->options[JSON])
+    if (args->is_json)
         out_json(result);
     else
         printf("%s fired%s%s\n", args->positional[0], json_get_c(result, "run") ? ": " : "",
@@ -105,13 +101,12 @@ static int run_fire(const struct args *args)
 
 const struct command command_fire = {
     .name = "fire",
-    .usage = "fire ID [--json]",
+    .usage = "ID",
     .summary = "fire a schedule trigger or the timer of a source now",
     .help =
         "ID as `runnel schedule` shows it: workflows/NAME/trigger or sources/NAME. The schedule "
         "itself goes on as it was.",
-    .options = fire_options,
-    .option_count = COUNT_OF(fire_options),
+    .examples = "runnel fire workflows/report/trigger\nrunnel fire sources/status",
     .min_args = 1,
     .max_args = 1,
     .run = run_fire,
