@@ -226,8 +226,10 @@ static void init_lock(struct sandbox *sandbox)
     pthread_condattr_destroy(&attributes);
 }
 
+/* The listener answers already: a request may ask for them. */
 static void add_rewrites(struct sandbox *sandbox)
 {
+    pthread_mutex_lock(&sandbox->lock);
     for (size_t i = 0; i < COUNT_OF(vendors); i++) {
         for (size_t j = 0; j < COUNT_OF(vendors[i].hosts) && vendors[i].hosts[j]; j++) {
             sandbox->rewrites[sandbox->rewrite_count++] = (struct sandbox_rewrite){
@@ -235,6 +237,7 @@ static void add_rewrites(struct sandbox *sandbox)
                 xasprintf("%s/%s", http_server_url(sandbox->server), vendors[i].prefix)};
         }
     }
+    pthread_mutex_unlock(&sandbox->lock);
 }
 
 int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, struct err *err)
