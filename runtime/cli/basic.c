@@ -1,4 +1,4 @@
-/* The short commands: workflows, sources, endpoints, down. */
+/* The short commands: sources, endpoints, down. */
 #include "cli/cli.h"
 
 #include <time.h>
@@ -23,25 +23,6 @@ const struct command command_endpoints = {
     .examples = "runnel endpoints\n"
                 "curl -d '{\"a\":1}' \"$(runnel endpoints --json | jq -r '.[0].url')\"",
     .run = run_endpoints,
-};
-
-static int run_workflows(const struct args *args)
-{
-    static const struct column columns[] = {{"ID", "id"},         {"NAME", "name"},
-                                            {"ACTIVE", "active"}, {"STEPS", "steps"},
-                                            {"QUEUED", "queued"}, {"RUNNING", "running"}};
-    return cli_list(args, "workflows", columns, COUNT_OF(columns),
-                    "no workflow can run: `runnel check` says why");
-}
-
-const struct command command_workflows = {
-    .name = "workflows",
-    .usage = "",
-    .summary = "the workflows, what waits and what runs",
-    .help = "A workflow's ID is the name of its file without .yaml. Files with mistakes are not "
-            "listed; `runnel check`\nlists those.",
-    .examples = "runnel workflows",
-    .run = run_workflows,
 };
 
 static int run_sources(const struct args *args)

@@ -1,5 +1,6 @@
 /* `runnel replay`: one past event again, or all runs that a filter names. */
 #include "cli/cli.h"
+#include "cli/replay_diff.h"
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -7,7 +8,7 @@
 
 #include <unistd.h>
 
-enum { WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN };
+enum { WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN, DIFF };
 enum { PAGE = 200, RUNS_MAX = 100000, RATE_MAX = 10000 };
 
 static const struct option_spec options[] = {
@@ -17,7 +18,9 @@ static const struct option_spec options[] = {
     [STATUS] = {"--status", "STATUS", "many: runs that ended like this (failed, cancelled …)"},
     [SINCE] = {"--since", "TIME", "many: runs of the last 2h, 30m, 1d"},
     [RATE] = {"--rate", "N/s", "many: this many a second, or a minute (10/s, 30/m)"},
-    [DRY_RUN] = {"--dry-run", NULL, "many: only say which"},
+    [DRY_RUN] = {"--dry-run", NULL,
+                 "call nobody: only say which, and with --diff what would differ"},
+    [DIFF] = {"--diff", NULL, "with --dry-run: the past run beside what the files say now"},
 };
 
 static const struct column columns[] = {
@@ -95,6 +98,44 @@ static void print(const struct args *args, const struct json *list)
         out_table(list, columns, COUNT_OF(columns));
 }
 
+/* ---- without calling anyone */
+
+static int print_diff(struct client *client, const char *id, const struct args *args,
+                      struct json *all, struct err *err)
+{
+    struct json *run = NULL, *diff = NULL;
+    char *path = xasprintf("runs/%s", id);
+    int rc = client_call(client, "GET", path, NULL, &run, err);
+    free(path);
+    rc = rc ? rc : replay_diff(args->project, run, args->options[WORKFLOW], &diff, err);
+    json_free(run);
+    if (rc)
+        return rc;
+    if (!args->is_json) {
+        bool is_same = json_get_bool(diff, "same", false);
+        printf("%s%s%s%s\n", out_bold(), id, out_reset(), is_same ? "  no difference" : "");
+        for (const struct json *d = json_first(json_get(diff, "differences")); d; d = json_next(d))
+            printf("  %s\n", json_c(d));
+    }
+    (void)json_append(all, diff);
+    return 0;
+}
+
+static int diff_runs(struct client *client, const struct args *args, struct err *err)
+{
+    struct json *runs = NULL, *all = json_new_array();
+    int rc = args->count ? 0 : find_runs(client, args, &runs, err);
+    if (args->count)
+        rc = print_diff(client, args->positional[0], args, all, err);
+    for (const struct json *r = json_first(runs); r && rc == 0; r = json_next(r))
+        rc = print_diff(client, json_get_c(r, "id"), args, all, err);
+    if (rc == 0 && args->is_json)
+        out_json(all);
+    json_free(all);
+    json_free(runs);
+    return rc;
+}
+
 static int replay_many(struct client *client, const struct args *args, struct err *err)
 {
     static const struct column dry_columns[] = {
@@ -141,10 +182,18 @@ static int run(const struct args *args)
             args, "name a run or an event, or a filter (--status failed, --since 2h), not %s",
             is_one ? "both" : "neither");
     }
-    struct client *client = client_open(args->project, false);
+    if (args->options[DIFF] && !args->options[DRY_RUN])
+        return cli_wrong(args, "--diff goes with --dry-run");
+    struct client *client = client_open(args->project, args->options[DRY_RUN] != NULL);
     if (!client)
         return 1;
     struct json *list = json_new_array();
+    if (args->options[DIFF] || (is_one && args->options[DRY_RUN])) {
+        int failed = diff_runs(client, args, &err);
+        client_close(client);
+        json_free(list);
+        return failed ? out_error(&err) : 0;
+    }
     int rc = is_one ? replay(client, args->positional[0], args, true, list, &err)
                     : replay_many(client, args, &err);
     client_close(client);
@@ -159,10 +208,12 @@ const struct command command_replay = {
     .usage = "[RUN|EVENT] [--status STATUS] [--since TIME] [--from-step PATH] [--rate N/s]",
     .summary = "run past events again, through the newest version of the workflow",
     .help = "One run or event, or every run that the filter names, oldest first.",
-    .examples = "runnel replay run_1m886yaz60000\n"
-                "runnel replay run_1m886yaz60000 --from-step failed\n"
-                "runnel replay --status failed --since 2h --dry-run\n"
-                "runnel replay --status failed --since 2h --from-step failed --rate 10/s",
+    .examples =
+        "runnel replay run_1m886yaz60000\n"
+        "runnel replay run_1m886yaz60000 --from-step failed\n"
+        "runnel replay --status failed --since 2h --dry-run\n"
+        "runnel replay --status succeeded --since 1d --dry-run --diff   # what a change would do\n"
+        "runnel replay --status failed --since 2h --from-step failed --rate 10/s",
     .options = options,
     .option_count = COUNT_OF(options),
     .max_args = 1,

@@ -74,6 +74,27 @@ tests:
     done = project.run("test", check=False)
     assert done.returncode == 1 and 'steps.notify.inputs.message: expected "Signed Up from ann", got "Signed Up by ann"' in done.stdout, done.stdout
     assert len(project.received("discord")) == received, "a test reaches nobody"
+
+    # a dry replay shows what the change would do to a past run
+    done = project.run("replay", run, "--dry-run", "--diff")
+    assert '~ notify.inputs.message: expected "Signed Up from ann", got "Signed Up by ann"' in done.stdout, done.stdout
+    diff = json.loads(project.run("replay", "--status", "succeeded", "--dry-run", "--diff", "--json").stdout)
+    assert [d["run"] for d in diff] == [run] and not diff[0]["same"], diff
+    assert len(project.received("discord")) == received and len(project.json("runs")) == 1
+
+    # versions: what was deployed can be listed, compared and brought back
+    assert project.up()
+    eventually("deployed", lambda: len(project.json("workflows", "history", "segment-to-discord")) == 2)
+    difference = project.run("workflows", "diff", "segment-to-discord").stdout
+    assert "+      message:" in difference and "by {{" in difference, difference
+    project.run("workflows", "rollback", "segment-to-discord")
+    with open(workflow) as file:
+        assert file.read() == before
+    done = project.run("replay", run, "--dry-run", "--diff")
+    assert "no difference" in done.stdout, done.stdout
+    unknown = project.run("workflows", "rollback", "segment-to-discord", "ffff", check=False)
+    assert unknown.returncode == 1 and "no version ffff" in unknown.stderr
+    project.stop()
     print("workflow tests: good")
 finally:
     project.close()
