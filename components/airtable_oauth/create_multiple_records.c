@@ -13,8 +13,7 @@
 
 #define CHUNK 10
 #define MERGE_MAX 3
-/* requests: from the fifth on they are spread, as Airtable takes five a second */
-#define PACE_FROM 4
+/* between two requests: Airtable takes five a second, and shuts the base for 30 s at the sixth */
 #define PACE_MS 210
 #define NAMED_MAX 10 /* ids in an error's text; all are in the export `created` */
 
@@ -138,7 +137,7 @@ static int32_t send_all(struct rn_run *run, struct job *job, const struct rn_jso
         struct rn_json *chunk = rn_json_array(run);
         for (int i = 0; i < CHUNK && r; i++, r = rn_json_next(run, r))
             rn_json_append(run, chunk, rn_json_copy(run, r));
-        if (chunks++ >= PACE_FROM) {
+        if (chunks++ > 0) {
             int32_t err = rn_sleep_ms(run, PACE_MS);
             if (err)
                 return err;

@@ -2,7 +2,12 @@
  * token: no bot, no OAuth. */
 #include "discord_webhook.h"
 
+#include <stdatomic.h>
 #include <string.h>
+
+#define UNKNOWN_CHANNEL 10003
+#define UNKNOWN_WEBHOOK 10015
+#define INVALID_WEBHOOK_TOKEN 50027
 
 const char *discord_url(struct rn_run *run)
 {
@@ -18,13 +23,59 @@ const char *discord_url(struct rn_run *run)
     return NULL;
 }
 
+/* Webhooks that Discord said are gone, by a hash of their URL: neither an id nor a token ever comes
+ * back, and who goes on calling is banned. Kept as long as this process lives; when the table is
+ * full the oldest entry goes. */
+#define GONE_MAX 256
+static _Atomic uint64_t gone[GONE_MAX];
+static _Atomic uint32_t gone_next;
+
+static uint64_t url_mark(struct rn_run *run, const char *url)
+{
+    const char *hash = rn_hash_hex(run, RN_SHA256, url, strlen(url));
+    uint64_t mark = 0;
+    for (int i = 0; i < 16; i++)
+        mark = mark << 4 | (uint64_t)(hash[i] <= '9' ? hash[i] - '0' : hash[i] - 'a' + 10);
+    return mark ? mark : 1;
+}
+
+static bool is_gone(uint64_t mark)
+{
+    for (size_t i = 0; i < GONE_MAX; i++)
+        if (atomic_load(&gone[i]) == mark)
+            return true;
+    return false;
+}
+
+/* Discord's own code in an error's answer; 0 where there is none (an answer of its proxy). */
+static int64_t error_code(struct rn_run *run, const struct rn_http_response *response)
+{
+    int64_t code = 0;
+    if (!rn_json_to_integer(run, rn_json_get(run, response->json, "code"), &code))
+        code = 0;
+    return code;
+}
+
 int32_t discord_request(struct rn_run *run, struct rn_http_request *request,
                         const struct rn_http_response **ret)
 {
     const struct rn_http_response *response = NULL;
+    uint64_t mark = url_mark(run, request->url);
+    if (is_gone(mark))
+        return rn_fail(run, RN_ECONFIG,
+                       "Discord said before that this webhook does not exist, and bans who goes on "
+                       "calling one; nothing was sent. Make a new webhook and put its URL into the "
+                       "account");
     request->flags |= RN_HTTP_RETRY_RATE_LIMIT;
     request->retry_after_path = "retry_after";
     int32_t err = rn_http(run, request, &response);
+    int64_t code = err && response ? error_code(run, response) : 0;
+    if (code == UNKNOWN_WEBHOOK || code == INVALID_WEBHOOK_TOKEN)
+        atomic_store(&gone[atomic_fetch_add(&gone_next, 1) % GONE_MAX], mark);
+    if (code == UNKNOWN_CHANNEL)
+        return rn_fail(run, RN_ECONFIG,
+                       "Discord knows no such thread in the webhook's channel (10003): check "
+                       "threadID");
     if ((err == RN_EHTTP || err == RN_EAUTH) && response &&
         (response->status == 404 || response->status == 401))
         return rn_fail(run, RN_ECONFIG,

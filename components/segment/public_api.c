@@ -12,12 +12,48 @@
 #define PUBLIC_US "https://api.segmentapis.com"
 #define PUBLIC_EU "https://eu1.api.segmentapis.com"
 #define PUBLIC_PAGES_MAX 100
+#define WAIT_MS 2000 /* where the API does not say how long */
+#define WAIT_SLACK_MS 100
+#define LIMITED_TRIES 4
 #define DESTINATION_SLUG "actions-webhook"
 #define ACTION_SLUG "send"
 
 static const char *public_url(struct rn_run *run, const char *path)
 {
     return RN_TEXT(run, segment_is_eu(run) ? PUBLIC_EU : PUBLIC_US, path);
+}
+
+/* How long the API asks us to wait: it has no Retry-After, but says it in the answer. */
+static int64_t wait_of(struct rn_run *run, const struct rn_http_response *response)
+{
+    const struct rn_json *error =
+        rn_json_first(run, rn_json_get(run, response ? response->json : NULL, "errors"));
+    int64_t ms = 0;
+    if (!rn_json_to_integer(run, rn_json_get(run, rn_json_get(run, error, "data"), "msBeforeNext"),
+                            &ms) ||
+        ms < 0)
+        return WAIT_MS;
+    return ms + WAIT_SLACK_MS;
+}
+
+/* A request that waits where the rate is limited, as long as the call has time for it. */
+static int32_t patient_request(struct rn_run *run, const struct rn_http_request *request,
+                               const struct rn_http_response **ret)
+{
+    for (int tries = 1;; tries++) {
+        const struct rn_http_response *response = NULL;
+        int32_t err = rn_http(run, request, &response);
+        bool is_limited = response && response->status == 429;
+        int64_t wait = is_limited ? wait_of(run, response) : 0;
+        if (response)
+            *ret = response;
+        if (!is_limited || tries == LIMITED_TRIES ||
+            rn_now_ms(run) + wait + WAIT_SLACK_MS >= rn_deadline_ms(run))
+            return err;
+        err = rn_sleep_ms(run, wait);
+        if (err)
+            return err;
+    }
 }
 
 static int32_t public_request(struct rn_run *run, const char *method, const char *path,
@@ -31,8 +67,8 @@ static int32_t public_request(struct rn_run *run, const char *method, const char
     request.method = method;
     request.bearer = token;
     request.json = json;
-    request.flags = flags | RN_HTTP_RETRY_RATE_LIMIT;
-    return rn_http(run, &request, ret);
+    request.flags = flags;
+    return patient_request(run, &request, ret);
 }
 
 /* One page of a list: the answer's data object, and the next cursor or NULL. */
@@ -48,9 +84,9 @@ static int32_t public_page(struct rn_run *run, const char *path, const char *cou
     request.bearer = token;
     request.query = pairs;
     request.query_count = cursor ? 2 : 1;
-    request.flags = RN_HTTP_SAFE | RN_HTTP_RETRY_RATE_LIMIT;
+    request.flags = RN_HTTP_SAFE;
     const struct rn_http_response *response = NULL;
-    int32_t err = rn_http(run, &request, &response);
+    int32_t err = patient_request(run, &request, &response);
     if (err)
         return err;
     const struct rn_json *data = rn_json_get(run, response->json, "data");
@@ -265,9 +301,8 @@ static int32_t create_subscription(struct rn_run *run, const struct segment_hook
     request.headers = headers;
     request.header_count = RN_COUNT(headers);
     request.body = rn_json_print(run, body, &request.body_size);
-    request.flags = RN_HTTP_RETRY_RATE_LIMIT;
     const struct rn_http_response *response = NULL;
-    int32_t err = rn_http(run, &request, &response);
+    int32_t err = patient_request(run, &request, &response);
     if (err)
         return err;
     const struct rn_json *answer = rn_json_get(run, response->json, "data");

@@ -11,6 +11,7 @@
 #define TRACKING_US "https://api.segment.io/v1/"
 #define TRACKING_EU "https://events.eu1.segmentapis.com/v1/"
 #define EVENT_MAX (32 * 1024)
+#define MESSAGE_ID_MAX 100
 
 /* Copies a prop into the message under the same name, if it is set and not an empty string. */
 static void copy_prop(struct rn_run *run, struct rn_json *message, const char *name)
@@ -36,6 +37,8 @@ static int32_t send(struct rn_run *run, const char *type, const char *const *nam
     for (; *names; names++)
         copy_prop(run, message, *names);
     const char *message_id = rn_idempotency_key(run, 0);
+    if (strlen(message_id) > MESSAGE_ID_MAX)
+        message_id = rn_hash_hex(run, RN_SHA256, message_id, strlen(message_id));
     segment_set(run, message, "messageId", message_id);
 
     const char *timestamp = segment_get(run, message, "timestamp");

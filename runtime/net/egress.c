@@ -51,6 +51,8 @@ static const struct range never[] = {
     {"168.63.129.16", 32, "a cloud's metadata service"},
     {"100.100.100.200", 32, "a cloud's metadata service"},
     {"fd00:ec2::254", 128, "a cloud's metadata service"},
+    {"fd20:ce::254", 128, "a cloud's metadata service"},
+    {"fd00:42::42", 128, "a cloud's metadata service"},
     {"fe80::", 10, "link-local"},
     {"fec0::", 10, "site-local"},
     {"ff00::", 8, "multicast"},
@@ -71,19 +73,24 @@ static const struct range private_ranges[] = {
     {"::1", 128, "this machine"},
     {"fc00::", 7, "a private network"},
     {"2001:db8::", 32, "a network for documentation"},
+    {"64:ff9b:1::", 48, "a network's own translation to IPv4"},
 };
 
 /* IPv4 addresses inside IPv6 ones: translation and tunnels would lead around the ranges above. The
- * IPv4 address stands at `at`. */
+ * IPv4 address stands at `at`, each of its bytes combined with `mask`. */
 static const struct {
     const char *address;
     int bits;
     int at;
+    unsigned char mask;
 } embeddings[] = {
-    {"64:ff9b::", 96, 12},   /* RFC 6052 */
-    {"64:ff9b:1::", 48, 12}, /* RFC 8215 */
-    {"2002::", 16, 2},       /* 6to4 */
-    {"::", 96, 12},          /* IPv4-compatible, with ::1 and :: looked at before */
+    {"64:ff9b::", 96, 12, 0},    /* NAT64, RFC 6052 */
+    {"64:ff9b:1::", 48, 12, 0},  /* RFC 8215, with a prefix of 96 bits */
+    {"2002::", 16, 2, 0},        /* 6to4 */
+    {"2001::", 32, 12, 0xff},    /* Teredo: the client */
+    {"2001::", 32, 4, 0},        /* Teredo: the server */
+    {"::", 96, 12, 0},           /* IPv4-compatible, with ::1 and :: looked at before */
+    {"::ffff:0:0:0", 96, 12, 0}, /* IPv4-translated, RFC 2765 */
 };
 
 /* Either family, into 16 bytes; the width of the text's own address in *ret_width. */
@@ -387,33 +394,77 @@ int egress_apply(const struct egress *egress, const char *url, char **ret_url, s
     return 0;
 }
 
-static int check_bytes(const struct egress *egress, const unsigned char address[16], int port,
-                       const char *text, struct err *err)
+/* The IPv4 address inside one that is of the embedding `index`. */
+static bool find_inner(const unsigned char address[16], size_t index, unsigned char inner[16])
 {
-    const char *what = find_range(never, COUNT_OF(never), address);
-    if (what)
-        return err_set(err, RN_EPERM, "%s is never connected to: it is %s", text, what);
+    static const unsigned char zeros[15] = {0};
+    unsigned char network[16];
+    int width;
+    if (memcmp(address, zeros, sizeof(zeros)) == 0 && address[15] <= 1)
+        return false;
+    if (!parse_address(embeddings[index].address, network, &width) ||
+        !is_within(address, network, embeddings[index].bits))
+        return false;
+    memcpy(inner, mapped_prefix, sizeof(mapped_prefix));
+    for (int i = 0; i < 4; i++)
+        inner[12 + i] = address[embeddings[index].at + i] ^ embeddings[index].mask;
+    return true;
+}
+
+/* ISATAP (RFC 5214): an IPv4 address behind 0:5efe or 200:5efe in any network. */
+static bool find_isatap(const unsigned char address[16], unsigned char inner[16])
+{
+    static const unsigned char mark[3] = {0x00, 0x5e, 0xfe};
+    if ((address[8] & ~2) != 0 || memcmp(address + 9, mark, sizeof(mark)) != 0)
+        return false;
+    memcpy(inner, mapped_prefix, sizeof(mapped_prefix));
+    memcpy(inner + 12, address + 12, 4);
+    return true;
+}
+
+static bool is_allowed(const struct egress *egress, const unsigned char address[16], int port)
+{
     for (size_t i = 0; i < egress->allowed_count; i++) {
         const struct network *network = &egress->allowed[i];
         if (is_within(address, network->address, network->bits) &&
             (!network->port || network->port == port))
-            return 0;
+            return true;
     }
+    return false;
+}
+
+static int refuse_private(const char *what, const char *text, int port, struct err *err)
+{
+    bool is_v6 = strchr(text, ':') != NULL;
+    return err_set(err, RN_EPERM,
+                   "%s is %s; to allow it, add it to egress.allow in runnel.yaml: %s%s%s:%d", text,
+                   what, is_v6 ? "[" : "", text, is_v6 ? "]" : "", port);
+}
+
+/* What is never reachable comes before what is allowed, and an address inside another is judged by
+ * the same rules as the one that carries it. */
+static int check_bytes(const struct egress *egress, const unsigned char address[16], int port,
+                       const char *text, struct err *err)
+{
+    unsigned char inner[COUNT_OF(embeddings) + 1][16];
+    size_t count = 0;
+    const char *what = find_range(never, COUNT_OF(never), address);
+    for (size_t i = 0; i < COUNT_OF(embeddings); i++)
+        count += find_inner(address, i, inner[count]);
+    count += find_isatap(address, inner[count]);
+    for (size_t i = 0; i < count && !what; i++)
+        what = find_range(never, COUNT_OF(never), inner[i]);
+    if (what)
+        return err_set(err, RN_EPERM, "%s is never connected to: it is %s", text, what);
+    if (is_allowed(egress, address, port))
+        return 0;
     what = find_range(private_ranges, COUNT_OF(private_ranges), address);
     if (what)
-        return err_set(err, RN_EPERM,
-                       "%s is %s; to allow it, add it to egress.allow in runnel.yaml: %s%s%s:%d",
-                       text, what, strchr(text, ':') ? "[" : "", text, strchr(text, ':') ? "]" : "",
-                       port);
-    for (size_t i = 0; i < COUNT_OF(embeddings); i++) {
-        unsigned char network[16], inner[16];
-        int width;
-        if (!parse_address(embeddings[i].address, network, &width) ||
-            !is_within(address, network, embeddings[i].bits))
-            continue;
-        memcpy(inner, mapped_prefix, sizeof(mapped_prefix));
-        memcpy(inner + 12, address + embeddings[i].at, 4);
-        return check_bytes(egress, inner, port, text, err);
+        return refuse_private(what, text, port, err);
+    for (size_t i = 0; i < count; i++) {
+        what = find_range(private_ranges, COUNT_OF(private_ranges), inner[i]);
+        if (what && !is_allowed(egress, inner[i], port))
+            return refuse_private(what, text, port, err);
     }
     return 0;
 }

@@ -1,7 +1,8 @@
 /* Where requests may go. Checked at connect time on the address that is really connected to, so
  * that no DNS answer gets around it. Link-local and metadata addresses are always refused
- * (169.254.0.0/16, fe80::/10, fd00:ec2::254, 0.0.0.0/8, multicast, broadcast); loopback, private
- * (RFC 1918, RFC 4193, 100.64.0.0/10) and IPv4-mapped forms of these unless `allow` has them.
+ * (169.254.0.0/16, fe80::/10, fd00:ec2::254, 0.0.0.0/8, multicast, broadcast), whatever `allow`
+ * says; loopback, private (RFC 1918, RFC 4193, 100.64.0.0/10) unless `allow` has them. An IPv4
+ * address inside an IPv6 one (mapped, NAT64, 6to4, Teredo, ISATAP) is judged as itself.
  * Immutable after the last egress_…add; then [any thread]. */
 #ifndef RUNNEL_NET_EGRESS_H
 #define RUNNEL_NET_EGRESS_H

@@ -122,13 +122,6 @@ static void errors_are_told_apart(void **state)
 {
     (void)state;
     struct rn_test *t = start_discord("{\"message\":\"x\"}");
-    rn_test_expect_json(t, "POST", SEND, NULL, 404,
-                        "{\"message\":\"Unknown Webhook\",\"code\":10015}");
-    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
-    RN_TEST_CONTAINS(t, rn_test_error(t), "does not exist");
-    rn_test_expect_json(t, "POST", SEND, NULL, 401,
-                        "{\"message\":\"Invalid Webhook Token\",\"code\":50027}");
-    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
     rn_test_expect_json(t, "POST", SEND, NULL, 400,
                         "{\"message\":\"Invalid Form Body\",\"code\":50035}");
     RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EHTTP);
@@ -142,13 +135,66 @@ static void errors_are_told_apart(void **state)
     finish(t);
 }
 
+/* The account's webhook is `url` from here on. */
+static void use_webhook(struct rn_test *t, const char *url)
+{
+    char auth[200];
+    (void)snprintf(auth, sizeof(auth), "{\"oauth_uid\":\"%s\"}", url);
+    rn_test_set_auth(t, "discordWebhook", auth);
+}
+
+static void webhook_that_is_gone_is_not_called_again(void **state)
+{
+    (void)state;
+    static const char deleted[] = "https://discord.com/api/webhooks/404/deleted-token";
+    static const char wrong[] = "https://discord.com/api/webhooks/123/wrong-token";
+    struct rn_test *t = start_discord("{\"message\":\"x\"}");
+    use_webhook(t, deleted);
+    rn_test_expect_json(t, "POST", NULL, NULL, 404,
+                        "{\"message\":\"Unknown Webhook\",\"code\":10015}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "does not exist");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "nothing was sent");
+    RN_TEST_TRUE(t, !strstr(rn_test_error(t), "deleted-token"));
+    use_webhook(t, wrong);
+    rn_test_expect_json(t, "POST", NULL, NULL, 401,
+                        "{\"message\":\"Invalid Webhook Token\",\"code\":50027}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "token");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "nothing was sent");
+    /* others are called as before */
+    use_webhook(t, URL);
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    finish(t);
+}
+
+/* A thread that is not there says nothing about the webhook, nor does a 404 of a proxy. */
+static void other_404s_are_no_verdict(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"message\":\"x\",\"threadID\":\"77\"}");
+    rn_test_expect_json(t, "POST", SEND "&thread_id=77", NULL, 404,
+                        "{\"message\":\"Unknown Channel\",\"code\":10003}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "threadID");
+    rn_test_expect_json(t, "POST", SEND "&thread_id=77", NULL, 404, "<html>not here</html>");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_ECONFIG);
+    rn_test_expect_json(t, "POST", SEND "&thread_id=77", NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    finish(t);
+}
+
 static void account_test(void **state)
 {
     (void)state;
     struct rn_test *t = start_discord("{}");
     rn_test_expect_json(t, "GET", URL, NULL, 200, "{\"id\":\"123\",\"name\":\"hook\"}");
     RN_TEST_OK(t, rn_test_account(t, "discord_webhook"));
-    rn_test_expect_json(t, "GET", URL, NULL, 404, "{\"code\":10015}");
+    use_webhook(t, "https://discord.com/api/webhooks/5/other");
+    rn_test_expect_json(t, "GET", NULL, NULL, 404, "{\"code\":10015}");
     RN_TEST_CODE(t, rn_test_account(t, "discord_webhook"), RN_ECONFIG);
     finish(t);
 }
@@ -162,6 +208,8 @@ int main(void)
         cmocka_unit_test(input_is_checked),
         cmocka_unit_test(rate_limit_is_waited_for),
         cmocka_unit_test(errors_are_told_apart),
+        cmocka_unit_test(webhook_that_is_gone_is_not_called_again),
+        cmocka_unit_test(other_404s_are_no_verdict),
         cmocka_unit_test(account_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,6 +411,38 @@ static void public_second_request_refused_undoes_the_first(void **state)
     finish(t);
 }
 
+/* Five subscriptions a minute: the API says in its answer, in no header, when to come again. */
+static void public_limit_is_waited_for(void **state)
+{
+    (void)state;
+    static const char limited[] =
+        "{\"errors\":[{\"type\":\"RequestError\",\"message\":\"Too many requests\",\"data\":"
+        "{\"remainingPoints\":0,\"msBeforeNext\":17647,\"consumedPoints\":6}}]}";
+    struct rn_test *t = start_public();
+    rn_test_set_timeout(t, 60000);
+    expect_catalog(t);
+    rn_test_expect_json(t, "GET", LIST, NULL, 200, NO_DESTINATIONS);
+    rn_test_expect_json(t, "POST", PUBLIC "/destinations", NULL, 200,
+                        "{\"data\":{\"destination\":{\"id\":\"d-1\"}}}");
+    expect_subscription(t, 429, limited);
+    expect_subscription(t, 200, "{\"data\":{\"destinationSubscription\":{\"id\":\"sub-1\"}}}");
+    RN_TEST_OK(t, rn_test_hook(t, KEY, RN_TEST_ACTIVATE));
+    RN_TEST_TRUE(t, rn_test_slept_ms(t) >= 17647 && rn_test_slept_ms(t) < 19000);
+    /* longer than the call has: undone, and given back as a limit */
+    rn_test_set_db(t, "{}");
+    rn_test_set_timeout(t, 10000);
+    expect_catalog(t);
+    rn_test_expect_json(t, "GET", LIST, NULL, 200, NO_DESTINATIONS);
+    rn_test_expect_json(t, "POST", PUBLIC "/destinations", NULL, 200,
+                        "{\"data\":{\"destination\":{\"id\":\"d-1\"}}}");
+    expect_subscription(t, 429, limited);
+    rn_test_expect_json(t, "DELETE", PUBLIC "/destinations/d-1", NULL, 200,
+                        "{\"data\":{\"status\":\"SUCCESS\"}}");
+    RN_TEST_CODE(t, rn_test_hook(t, KEY, RN_TEST_ACTIVATE), RN_ERATE);
+    RN_TEST_JSON(t, rn_test_db(t), "{}");
+    finish(t);
+}
+
 /* The destination that a crash left behind has our mark in its name: it is replaced; others stay.
  */
 static void public_leftover_is_replaced(void **state)
@@ -656,6 +688,7 @@ int main(void)
         cmocka_unit_test(source_ids_are_checked),
         cmocka_unit_test(public_activation),
         cmocka_unit_test(public_second_request_refused_undoes_the_first),
+        cmocka_unit_test(public_limit_is_waited_for),
         cmocka_unit_test(public_leftover_is_replaced),
         cmocka_unit_test(public_removal_of_what_is_gone),
         cmocka_unit_test(public_catalog_without_webhooks),
