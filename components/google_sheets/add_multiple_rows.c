@@ -3,6 +3,9 @@
  * values:append looks for a table in the range and inserts rows after its last one. Values are
  * stored as they are (RAW) unless the user asks Google to read them as if typed: then a text from
  * an event that begins with "=" would be a formula.
+ *
+ * With `writeOnce` the rows go another way, which a repeated attempt cannot add twice
+ * (write_once.c); that way knows no typed values.
  */
 #include "google_sheets.h"
 
@@ -63,6 +66,78 @@ static int32_t read_rows(struct rn_run *run, struct rn_json **ret)
 
 /* -------------------------------------------------------------------- run */
 
+static int32_t give_summary(struct rn_run *run, const struct rn_json *worksheet, int64_t count,
+                            const char *more)
+{
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%lld", (long long)count);
+    return rn_summary(
+        run, RN_TEXT(run, "Successfully added ", text, count == 1 ? " row to " : " rows to ",
+                     rn_json_text(run, rn_json_get(run, worksheet, "title"), NULL), more));
+}
+
+/* What values:append would say of the rows, but for where they are, which batchUpdate keeps to
+ * itself. */
+static int32_t give_once(struct rn_run *run, const char *spreadsheet,
+                         const struct rn_json *worksheet, const struct rn_json *rows,
+                         bool was_before)
+{
+    int64_t columns = 0, cells = 0, count = (int64_t)rn_json_size(run, rows);
+    for (const struct rn_json *r = rn_json_first(run, rows); r; r = rn_json_next(run, r)) {
+        int64_t width = (int64_t)rn_json_size(run, r);
+        columns = width > columns ? width : columns;
+        for (const struct rn_json *c = rn_json_first(run, r); c; c = rn_json_next(run, c))
+            cells += rn_json_kind(run, c) != RN_JSON_NULL;
+    }
+    struct rn_json *updates = rn_json_object(run);
+    rn_json_set(run, updates, "spreadsheetId", rn_json_string(run, spreadsheet));
+    rn_json_set(run, updates, "updatedRows", rn_json_integer(run, count));
+    rn_json_set(run, updates, "updatedColumns", rn_json_integer(run, columns));
+    rn_json_set(run, updates, "updatedCells", rn_json_integer(run, cells));
+    int32_t err = give_summary(run, worksheet, count,
+                               was_before ? " (by an earlier attempt of this step)" : NULL);
+    return err ? err : rn_return(run, updates);
+}
+
+static int32_t append(struct rn_run *run, const char *spreadsheet, const struct rn_json *worksheet,
+                      struct rn_json *rows, bool is_typed)
+{
+    const char *title = rn_json_text(run, rn_json_get(run, worksheet, "title"), NULL);
+    const char *range = sheets_range(run, title, "A:A");
+
+    struct rn_json *body = rn_json_object(run);
+    rn_json_set(run, body, "range", rn_json_string(run, range));
+    rn_json_set(run, body, "majorDimension", rn_json_string(run, "ROWS"));
+    rn_json_set(run, body, "values", rows);
+    const struct rn_pair query[] = {{"valueInputOption", is_typed ? "USER_ENTERED" : "RAW"},
+                                    {"insertDataOption", "INSERT_ROWS"}};
+    struct rn_http_request request = RN_HTTP_REQUEST_INIT(NULL);
+    request.method = "POST";
+    request.query = query;
+    request.query_count = RN_COUNT(query);
+    request.json = body;
+    const char *path = RN_TEXT(run, "/values/", rn_url_encode(run, range), ":append");
+    const struct rn_http_response *response;
+    int32_t err = sheets_request(run, sheets_url(run, spreadsheet, path), &request, &response);
+    if (err)
+        return err;
+
+    const struct rn_json *updates = rn_json_get(run, response->json, "updates");
+    const char *updated = rn_json_text(run, rn_json_get(run, updates, "updatedRange"), NULL);
+    /* The rows are there: a failure from here on must not fail the step, or it would add them
+     * again. */
+    if (rn_prop_boolean(run, "resetRowFormat") && updated &&
+        sheets_reset_format(run, spreadsheet, worksheet, updated) != 0)
+        rn_log(run, RN_LOG_WARN, "the rows were added, but their format could not be reset");
+    int64_t count = 0;
+    if (!rn_json_to_integer(run, rn_json_get(run, updates, "updatedRows"), &count))
+        count = (int64_t)rn_json_size(run, rows);
+    err = give_summary(run, worksheet, count, NULL);
+    if (err)
+        return err;
+    return updates ? rn_return(run, updates) : 0;
+}
+
 static int32_t add_rows(struct rn_run *run)
 {
     const char *spreadsheet = rn_prop_string(run, "sheetId");
@@ -80,42 +155,20 @@ static int32_t add_rows(struct rn_run *run)
     err = sheets_find(run, spreadsheet, rn_prop(run, "worksheetId"), &worksheet);
     if (err)
         return err;
-    const char *title = rn_json_text(run, rn_json_get(run, worksheet, "title"), NULL);
-    const char *range = sheets_range(run, title, "A:A");
     const char *option = rn_prop_string(run, "valueInputOption");
-
-    struct rn_json *body = rn_json_object(run);
-    rn_json_set(run, body, "range", rn_json_string(run, range));
-    rn_json_set(run, body, "majorDimension", rn_json_string(run, "ROWS"));
-    rn_json_set(run, body, "values", rows);
-    const struct rn_pair query[] = {{"valueInputOption", option && option[0] ? option : "RAW"},
-                                    {"insertDataOption", "INSERT_ROWS"}};
-    struct rn_http_request request = RN_HTTP_REQUEST_INIT(NULL);
-    request.method = "POST";
-    request.query = query;
-    request.query_count = RN_COUNT(query);
-    request.json = body;
-    const char *path = RN_TEXT(run, "/values/", rn_url_encode(run, range), ":append");
-    const struct rn_http_response *response;
-    err = sheets_request(run, sheets_url(run, spreadsheet, path), &request, &response);
-    if (err)
-        return err;
-
-    const struct rn_json *updates = rn_json_get(run, response->json, "updates");
-    const char *updated = rn_json_text(run, rn_json_get(run, updates, "updatedRange"), NULL);
-    /* The rows are there: a failure from here on must not fail the step, or it would add them
-     * again. */
-    if (rn_prop_boolean(run, "resetRowFormat") && updated &&
-        sheets_reset_format(run, spreadsheet, worksheet, updated) != 0)
-        rn_log(run, RN_LOG_WARN, "the rows were added, but their format could not be reset");
-    int64_t count = 0;
-    if (!rn_json_to_integer(run, rn_json_get(run, updates, "updatedRows"), &count))
-        count = (int64_t)rn_json_size(run, rows);
-    char text[32];
-    (void)snprintf(text, sizeof(text), "%lld", (long long)count);
-    rn_summary(run, RN_TEXT(run, "Successfully added ", text, count == 1 ? " row to " : " rows to ",
-                            title));
-    return updates ? rn_return(run, updates) : 0;
+    bool is_typed = option && strcmp(option, "USER_ENTERED") == 0;
+    if (rn_prop_boolean(run, "writeOnce") && !is_typed) {
+        enum sheets_written written = SHEETS_REFUSED;
+        err = sheets_write_once(run, spreadsheet, worksheet, rows, &written);
+        if (err)
+            return err;
+        if (written != SHEETS_REFUSED)
+            return give_once(run, spreadsheet, worksheet, rows, written == SHEETS_WRITTEN_BEFORE);
+        rn_log(run, RN_LOG_WARN,
+               "Google refused to add the rows together with a mark (is its metadata full?); they "
+               "are appended without, so that a repeated attempt would add them again");
+    }
+    return append(run, spreadsheet, worksheet, rows, is_typed);
 }
 
 /* ---------------------------------------------------------------- headers */
@@ -220,6 +273,15 @@ static const struct rn_prop props[] = {
      .default_json = "\"RAW\"",
      .options_json = "[{\"label\":\"As they are\",\"value\":\"RAW\"},"
                      "{\"label\":\"As if typed\",\"value\":\"USER_ENTERED\"}]"},
+    {.name = "writeOnce",
+     .type = RN_BOOLEAN,
+     .flags = RN_OPTIONAL,
+     .label = "Write Once",
+     .description = "Add the rows so that a repeated attempt of this step adds nothing. They go "
+                    "behind the last row of the worksheet, from column A; a mark is kept for ten "
+                    "to twenty minutes in the spreadsheet's developer metadata. Without it, and "
+                    "with values as if typed, Google looks for the table and appends to it.",
+     .default_json = "true"},
     {.name = "resetRowFormat",
      .type = RN_BOOLEAN,
      .flags = RN_OPTIONAL,

@@ -27,6 +27,7 @@ int32_t sheets_request(struct rn_run *run, const char *url, struct rn_http_reque
     request->bearer = token;
     request->flags |= RN_HTTP_RETRY_RATE_LIMIT;
     int32_t err = rn_http(run, request, &response);
+    *ret = response;
     if (err == RN_EHTTP && response && response->status == 404)
         return rn_fail(
             run, RN_ECONFIG,
@@ -36,7 +37,6 @@ int32_t sheets_request(struct rn_run *run, const char *url, struct rn_http_reque
         return err;
     if (!response->json)
         return rn_fail(run, RN_EPROTOCOL, "Google answered without JSON");
-    *ret = response;
     return 0;
 }
 

@@ -11,7 +11,7 @@ extern const struct rn_app google_sheets_app;
 extern const struct rn_component google_sheets_add_multiple_rows;
 
 /* One request with the account's token; the answer is JSON. Repeats it where Google limits the rate
- * (429). */
+ * (429). *ret is the answer of a refusal, too, or NULL. */
 int32_t sheets_request(struct rn_run *run, const char *url, struct rn_http_request *request,
                        const struct rn_http_response **ret);
 
@@ -29,5 +29,16 @@ const char *sheets_range(struct rn_run *run, const char *title, const char *cell
 /* Undoes the format of the cells that an append has filled. */
 int32_t sheets_reset_format(struct rn_run *run, const char *spreadsheet,
                             const struct rn_json *worksheet, const char *updated_range);
+
+enum sheets_written {
+    SHEETS_WRITTEN,
+    SHEETS_WRITTEN_BEFORE, /* an earlier attempt of this step has added the rows */
+    SHEETS_REFUSED,        /* nothing was added, and this way is closed */
+};
+
+/* Adds rows behind the last one of the worksheet, unless an earlier attempt of this step did. */
+int32_t sheets_write_once(struct rn_run *run, const char *spreadsheet,
+                          const struct rn_json *worksheet, const struct rn_json *rows,
+                          enum sheets_written *ret);
 
 #endif

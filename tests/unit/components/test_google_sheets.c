@@ -18,7 +18,7 @@
 static struct rn_test *start_sheets(const char *worksheet, const char *rows)
 {
     struct rn_test *t = start();
-    rn_test_set_props(t, "{\"sheetId\":\"id1\"}");
+    rn_test_set_props(t, "{\"sheetId\":\"id1\",\"writeOnce\":false}");
     rn_test_set_prop(t, "worksheetId", worksheet);
     rn_test_set_prop(t, "rows", rows);
     rn_test_set_auth(t, "googleSheets", "{\"oauth_access_token\":\"ya29\"}");
@@ -39,6 +39,76 @@ static void rows_are_appended(void **state)
     RN_TEST_JSON(t, rn_test_export(t, "$return_value"), UPDATES);
     RN_TEST_JSON(t, rn_test_export(t, "$summary"), "\"Successfully added 2 rows to Log\"");
     RN_TEST_CONTAINS(t, rn_test_requests(t), "Bearer ya29");
+    finish(t);
+}
+
+/* The id and value of the mark, of a SHA-256 of the test's idempotency key: 31 bits, and the 16
+ * digits behind them. The test's clock is 2026-01-01. */
+#define MARK_ID "1501696110"
+#define MARK_VALUE "e40244cb1b12a2f1"
+#define MARK_URL SHEET "/developerMetadata/" MARK_ID
+#define ONCE                                                                                       \
+    "{\"requests\":[{\"appendCells\":{\"sheetId\":42,\"rows\":[{\"values\":[{"                     \
+    "\"userEnteredValue\":{\"stringValue\":\"=a\"}},{\"userEnteredValue\":{\"numberValue\":1.5}}," \
+    "{\"userEnteredValue\":{\"boolValue\":true}},{}]},{\"values\":[]}],\"fields\":"                \
+    "\"userEnteredValue\"}},{\"createDeveloperMetadata\":{\"developerMetadata\":{"                 \
+    "\"metadataId\":" MARK_ID ",\"metadataKey\":\"rn945376\",\"metadataValue\":\"" MARK_VALUE      \
+    "\",\"location\":{\"spreadsheet\":true},\"visibility\":\"PROJECT\"}}},"                        \
+    "{\"deleteDeveloperMetadata\":{\"dataFilter\":{\"developerMetadataLookup\":"                   \
+    "{\"metadataKey\":\"rn945374\"}}}}]}"
+
+static struct rn_test *start_once(void)
+{
+    struct rn_test *t = start_sheets("42", "[[\"=a\",1.5,true,null],[]]");
+    rn_test_set_prop(t, "writeOnce", NULL); /* on by default */
+    return t;
+}
+
+static void rows_are_written_once(void **state)
+{
+    (void)state;
+    static const char refusal[] =
+        "{\"error\":{\"code\":400,\"message\":\"exists\",\"status\":\"INVALID_ARGUMENT\"}}";
+    struct rn_test *t = start_once();
+    rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+    rn_test_expect_json(t, "POST", SHEET ":batchUpdate", ONCE, 200, "{\"replies\":[{},{},{}]}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    RN_TEST_JSON(t, rn_test_export(t, "$return_value"),
+                 "{\"spreadsheetId\":\"id1\",\"updatedRows\":2,\"updatedColumns\":4,"
+                 "\"updatedCells\":3}");
+    /* the answer is lost; the attempt after it finds its mark and adds nothing */
+    const struct rn_test_exchange lost = {.method = "POST", .error = RN_EUNKNOWN};
+    rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+    rn_test_expect(t, &lost);
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EUNKNOWN);
+    rn_test_set_attempt(t, 2);
+    rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+    rn_test_expect_json(t, "POST", SHEET ":batchUpdate", ONCE, 400, refusal);
+    rn_test_expect_json(t, "GET", MARK_URL, NULL, 200,
+                        "{\"metadataId\":" MARK_ID ",\"metadataValue\":\"" MARK_VALUE "\"}");
+    RN_TEST_OK(t, rn_test_action(t, KEY));
+    RN_TEST_JSON(
+        t, rn_test_export(t, "$summary"),
+        "\"Successfully added 2 rows to Bob's Data (by an earlier attempt of this step)\"");
+    /* another's mark under the same id, or Google refuses marks: appended without one */
+    static const char *const marks[] = {"{\"metadataValue\":\"0123456789abcdef\"}", "{}"};
+    for (int i = 0; i < 2; i++) {
+        rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+        rn_test_expect_json(t, "POST", SHEET ":batchUpdate", ONCE, 400, refusal);
+        rn_test_expect_json(t, "GET", MARK_URL, NULL, i ? 404 : 200, marks[i]);
+        rn_test_expect_json(t, "POST", NULL, NULL, 200, ANSWER);
+        RN_TEST_OK(t, rn_test_action(t, KEY));
+        RN_TEST_CONTAINS(t, rn_test_logs(t), "refused");
+        RN_TEST_JSON(t, rn_test_export(t, "$return_value"), UPDATES);
+    }
+    /* what cannot be found out is tried again later, not appended */
+    rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+    rn_test_expect_json(t, "POST", SHEET ":batchUpdate", ONCE, 400, refusal);
+    rn_test_expect_json(t, "GET", MARK_URL, NULL, 503, "{}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EUNAVAILABLE);
+    rn_test_expect_json(t, "GET", PROPERTIES, NULL, 200, SHEETS);
+    rn_test_expect_json(t, "POST", SHEET ":batchUpdate", ONCE, 403, "{\"error\":{\"code\":403}}");
+    RN_TEST_CODE(t, rn_test_action(t, KEY), RN_EHTTP);
     finish(t);
 }
 
@@ -202,10 +272,15 @@ static void account_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_appended), cmocka_unit_test(worksheet_by_text_and_by_title),
-        cmocka_unit_test(rows_are_checked),  cmocka_unit_test(errors_are_told_apart),
-        cmocka_unit_test(format_is_reset),   cmocka_unit_test(options),
-        cmocka_unit_test(headers_are_shown), cmocka_unit_test(account_test),
+        cmocka_unit_test(rows_are_appended),
+        cmocka_unit_test(rows_are_written_once),
+        cmocka_unit_test(worksheet_by_text_and_by_title),
+        cmocka_unit_test(rows_are_checked),
+        cmocka_unit_test(errors_are_told_apart),
+        cmocka_unit_test(format_is_reset),
+        cmocka_unit_test(options),
+        cmocka_unit_test(headers_are_shown),
+        cmocka_unit_test(account_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

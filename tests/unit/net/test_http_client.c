@@ -239,6 +239,18 @@ static void test_policy(void **state)
     assert_int_equal(arrived(), before + 1);
     assert_int_equal(get(url_of(t.server, "/to/302?file:///etc/passwd"), &response, &err),
                      RN_EPERM);
+    /* a name is judged by what it leads to, when it is connected to */
+    struct egress *egress = egress_new();
+    struct http_client *client = http_client_new(egress, NULL);
+    (void)snprintf(path, sizeof(path), "http://localhost:%d/x", http_server_port(t.server));
+    struct fetch_request request = {.method = "GET", .url = path};
+    response = (struct fetch_response){.status = 0};
+    assert_int_equal(http_client_fetch(client, &request, &response, &err), RN_EPERM);
+    assert_non_null(strstr(err.text, "egress.allow"));
+    assert_int_equal(arrived(), before + 2);
+    fetch_response_release(&response);
+    http_client_free(client);
+    egress_free(egress);
 }
 
 static void test_rewrites(void **state)
