@@ -36,15 +36,14 @@ static void watch_folder(int fd, const char *dir, const char *folder)
     free(path);
 }
 
-static int watch(const char *dir, const char *data)
+/* Adds what is there of the project's folders; those that are watched already stay so. */
+static void watch(int fd, const char *dir, const char *data)
 {
-    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     static const char *const folders[] = {"", "/workflows", "/sources"};
     for (size_t i = 0; fd >= 0 && i < COUNT_OF(folders); i++)
         watch_folder(fd, dir, folders[i]);
     if (fd >= 0)
         watch_folder(fd, data, "/components");
-    return fd;
 }
 
 /* Whether what happened concerns the project: *.yaml, .env, the index of installed plugins; not an
@@ -86,9 +85,10 @@ static void reload(struct server *server)
     problems_release(&problems);
 }
 
-static void serve(struct server *server, int signals, const char *dir, const char *data)
+static void serve(struct server *server, int signals, int changes, const char *dir,
+                  const char *data)
 {
-    int changes = watch(dir, data);
+    watch(changes, dir, data); /* a folder may have come with the start */
     struct pollfd fds[] = {
         {signals, POLLIN, 0}, {server_shutdown_fd(server), POLLIN, 0}, {changes, POLLIN, 0}};
     bool is_changed = false;
@@ -101,14 +101,11 @@ static void serve(struct server *server, int signals, const char *dir, const cha
         if (n == 0 && is_changed) {
             is_changed = false;
             reload(server);
-            close(changes); /* folders may have come meanwhile */
-            changes = watch(dir, data);
-            fds[2].fd = changes;
+            watch(changes, dir, data); /* folders may have come meanwhile */
         } else if (fds[2].revents) {
             is_changed |= read_changes(changes);
         }
     }
-    close(changes);
 }
 
 static struct sandbox *start_sandbox(const struct args *args, struct engine_rewrite **ret_rewrites,
@@ -225,6 +222,9 @@ static int run(const struct args *given)
     if (is_up_already(&args))
         return 1;
     int signals = block_signals(); /* before any thread */
+    /* before the files are read: what is changed from then on is seen */
+    int changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    watch(changes, args.project, args.data);
     log_set_level(args.options[VERBOSE] ? LOG_DEBUG : LOG_INFO);
     int rc = 0;
     if (args.options[SANDBOX]) {
@@ -237,7 +237,7 @@ static int run(const struct args *given)
     print_problems(&problems);
     if (rc == 0) {
         print_ready(&args, server, sandbox);
-        serve(server, signals, args.project, args.data);
+        serve(server, signals, changes, args.project, args.data);
         log_info("stopping: in-flight requests are answered, runs are parked");
         server_stop(server);
     } else {
@@ -245,6 +245,7 @@ static int run(const struct args *given)
     }
     sandbox_stop(sandbox);
     free(rewrites);
+    close(changes);
     close(signals);
     return rc ? 1 : 0;
 }
