@@ -17,9 +17,6 @@ static void restore_and_die(int number)
 char *prompt_line(const char *question, bool is_secret)
 {
     bool hides = is_secret && tcgetattr(STDIN_FILENO, &before) == 0;
-    fflush(stdout);
-    fprintf(stderr, "%s", question);
-    fflush(stderr);
     struct sigaction restore = {.sa_handler = restore_and_die}, old_int, old_term;
     if (hides) {
         struct termios quiet = before;
@@ -28,11 +25,15 @@ char *prompt_line(const char *question, bool is_secret)
         (void)sigaction(SIGTERM, &restore, &old_term);
         (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
+    /* asked when the echo is off: who answers at once is not seen, and loses nothing */
+    fflush(stdout);
+    fprintf(stderr, "%s", question);
+    fflush(stderr);
     char *line = NULL;
     size_t size = 0;
     ssize_t n = getline(&line, &size, stdin);
     if (hides) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
         (void)sigaction(SIGINT, &old_int, NULL);
         (void)sigaction(SIGTERM, &old_term, NULL);
         fprintf(stderr, "\n");

@@ -119,7 +119,7 @@ try:
         assert "\t" in first, first
 
     text = call("inspect").stdout
-    for word in ("succeeded", "trigger", "notify", "inputs", "exports", "Message sent successfully", "discord_webhook-send-message@"):
+    for word in ("succeeded", "Received track event", "notify", "inputs", "exports", "Message sent successfully", "discord_webhook-send-message@"):
         assert word in text, word
     assert "is no run's id" in call("inspect", "nonsense", code=1).stderr
 
