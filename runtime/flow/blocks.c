@@ -70,13 +70,16 @@ static void read_rule(struct steps_reader *reader, const struct json *rule, stru
         at_value(reader->file, rule, "an entry is a mapping: %s, steps", condition);
         return;
     }
+    size_t errors = problems_errors(reader->file->load->problems);
     check_keys(reader->file, rule, keys, "an entry");
+    bool has_said = problems_errors(reader->file->load->problems) > errors; /* a slip in the name */
     struct branch *branch = add_branch(step, xasprintf("%zu", step->branch_count + 1));
     size_t index = step->branch_count - 1;
     const struct json *when = json_get(rule, condition);
     struct expr_template *template = NULL;
     if (!when || json_is(when, JSON_NULL)) {
-        at_value(reader->file, rule, "\"%s\" is missing in this entry", condition);
+        if (!has_said)
+            at_value(reader->file, rule, "\"%s\" is missing in this entry", condition);
     } else if (strcmp(condition, "when") == 0) {
         template = read_when(reader, when);
     } else {
