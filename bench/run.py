@@ -331,6 +331,13 @@ class Bench:
                 time.sleep(0.1)
             time.sleep(0.3)
             idle["after runs through all plugins"] = memory(runtime.pid)
+            until = time.monotonic() + PATIENCE_S
+            while self.args.waits and memory(runtime.pid)["processes"] > 1:  # those that nobody calls end after a minute
+                if time.monotonic() > until:
+                    raise Failed("idle plugin hosts do not end")
+                time.sleep(0.5)
+            if self.args.waits:
+                idle["a minute later"] = memory(runtime.pid)
         self.idle.append(idle)
 
     # ---- the whole
@@ -434,6 +441,7 @@ def read_args():
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)
     args.quiet = args.smoke
+    args.waits = not args.smoke and args.starts > 1
     if args.smoke:
         args.seconds, args.warmup, args.rounds, args.starts = 0.2, 0.0, 1, 1
         args.connections, args.large_connections = [4], [4]

@@ -56,6 +56,7 @@
 #define LIMIT_SOURCE_RUN_MS 30000
 #define LIMIT_HOOK_MS 60000
 #define LIMIT_OPTIONS_MS 30000
+#define LIMIT_HOST_IDLE_MS 60000   /* a host process without calls ends; the next one starts it */
 #define LIMIT_CANCEL_GRACE_MS 2000 /* between asking a host to cancel and killing it */
 
 /* expressions */

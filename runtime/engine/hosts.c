@@ -54,8 +54,11 @@ struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, 
         const char *argv[] = {"plugin-host", "--plugin", path, "--sha256", sha256, NULL};
         const char *env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", hosts->egress,
                              NULL};
-        struct host_options options = {
-            .name = name, .argv = argv, .env = env, .memory_limit = hosts->memory_limit};
+        struct host_options options = {.name = name,
+                                       .argv = argv,
+                                       .env = env,
+                                       .memory_limit = hosts->memory_limit,
+                                       .idle_ms = LIMIT_HOST_IDLE_MS};
         entry = xcalloc(1, sizeof(*entry));
         entry->host = host_new(hosts->engine->supervisor, &options);
         entry->name = xstrdup(name);

@@ -44,7 +44,8 @@ struct expr_engine *expr_engine_new(struct supervisor *supervisor)
 {
     struct expr_engine *engine = xcalloc(1, sizeof(*engine));
     static const char *const argv[] = {"expression-host", NULL};
-    struct host_options options = {.name = "expressions", .argv = argv};
+    struct host_options options = {
+        .name = "expressions", .argv = argv, .idle_ms = LIMIT_HOST_IDLE_MS};
     atomic_init(&engine->references, 1);
     for (size_t i = 0; i < ENGINE_HOSTS; i++)
         engine->hosts[i] = host_new(supervisor, &options);

@@ -439,6 +439,7 @@ static void start_process(struct host *host)
     host->kill_at_ms = HOST_NEVER;
     plan_kill(host, KILL_HELLO, clock_mono_ms() + HELLO_MS);
     host->starts++;
+    host->used_at_ms = clock_mono_ms();
     atomic_store(&host->generation, host->starts);
     host->wants_start = false;
     outbox_init(&host->outbox);
@@ -453,10 +454,18 @@ static void start_process(struct host *host)
 
 /* ---- the loop */
 
+/* When the process, which has no calls, is to end for it. [lock held] */
+static int64_t idle_end(const struct host *host)
+{
+    bool may_end = host->phase == PROCESS_READY && host->idle_ms && !host->calls && !host->is_shut;
+    return may_end ? host->used_at_ms + host->idle_ms : HOST_NEVER;
+}
+
 /* Moves a process towards its end where that is wanted. [lock held] */
 static void step_process(struct host *host, int64_t now_ms, struct ended_calls *ended)
 {
-    bool must_end = host->is_stopping || (host->is_retiring && host->calls == 0);
+    bool must_end =
+        host->is_stopping || (host->is_retiring && host->calls == 0) || idle_end(host) <= now_ms;
     if (host->phase == PROCESS_STARTING && must_end && host->killed_for == KILL_NONE)
         kill_process(host, KILL_STOP);
     if (host->phase == PROCESS_READY && host->is_stopping) {
@@ -503,6 +512,8 @@ static int plan_wait(struct host *host, int64_t now_ms)
         host->next_deadline_ms < host->kill_at_ms ? host->next_deadline_ms : host->kill_at_ms;
     if (host->phase == PROCESS_NONE && (host->calls || host->wants_start) && host->start_at_ms < at)
         at = host->start_at_ms;
+    if (idle_end(host) < at)
+        at = idle_end(host);
     if (at > now_ms + WAIT_MS_MAX)
         at = now_ms + WAIT_MS_MAX;
     host->wakes_at_ms = at;

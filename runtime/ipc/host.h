@@ -62,6 +62,7 @@ struct host {
     char *name;
     char **argv, **env;
     size_t memory_limit;
+    int64_t idle_ms; /* 0: an idle process stays */
     int wake_fd, epoll_fd;
 
     pthread_mutex_t lock;
@@ -75,6 +76,7 @@ struct host {
     uint64_t sequence;
     size_t calls, call_bytes;
     int64_t next_deadline_ms; /* no call's is earlier */
+    int64_t used_at_ms;       /* the last call's beginning, or the start of the process */
 
     enum process_phase phase;
     enum kill_reason killed_for;

@@ -266,7 +266,8 @@ static void dispatch(struct host *host, struct slot *slot, struct frame *frame, 
     frame->id = slot->id;
     if (alone)
         chunk_set_id(alone, slot->id);
-    bool is_ready = host->phase == PROCESS_READY;
+    /* One that was told to end for being idle takes nothing more: the next process will. */
+    bool is_ready = host->phase == PROCESS_READY && !host->is_shut;
     if (!is_ready)
         slot->waiting = alone ? alone : chunk_new(frame, slot->size);
     else if (alone)
@@ -315,6 +316,7 @@ uint64_t host_call(struct host *host, const struct call *call)
     slot->log = call->log;
     slot->ctx = call->ctx;
     slot->deadline_ms = now + timeout;
+    host->used_at_ms = now;
     slot->size = size;
     host->call_bytes += size;
     dispatch(host, slot, &frame, alone);

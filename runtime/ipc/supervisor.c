@@ -126,6 +126,7 @@ struct host *host_new(struct supervisor *supervisor, const struct host_options *
     host->argv = copy_strings("runnel", options->argv ? options->argv : no_arguments);
     host->env = options->env ? copy_strings(NULL, options->env) : default_env();
     host->memory_limit = options->memory_limit ? options->memory_limit : LIMIT_PLUGIN_MEMORY;
+    host->idle_ms = options->idle_ms;
     host->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (host->wake_fd < 0 || host->epoll_fd < 0) {

@@ -46,6 +46,9 @@ struct host_options {
     /* bytes of data (RLIMIT_DATA); 0: LIMIT_PLUGIN_MEMORY. Set by the host process itself from
      * RUNNEL_MEMORY_LIMIT */
     size_t memory_limit;
+    /* A process that has had no call for so long is ended; the next call starts a new one. 0: it
+     * stays */
+    int64_t idle_ms;
 };
 
 enum host_state { HOST_IDLE, HOST_RUNNING, HOST_RESTARTING, HOST_QUARANTINED };
