@@ -160,6 +160,8 @@ struct json *strand_redacted(const struct strand *strand, const struct json *val
     if (!value)
         return NULL;
     size_t count = secrets_of(strand, secrets, COUNT_OF(secrets));
+    if (count == 0)
+        return json_copy(value);
     size_t size = 0;
     char *text = json_text(value, &size);
     struct json *redacted = NULL;

@@ -2,6 +2,9 @@
  * takes bytes from anywhere and mends them. */
 #include "json/node.h"
 
+/* of json_text(), so that the usual text grows once or not at all */
+enum { FIRST_BYTES = 255 };
+
 static void write_escape(struct buf *out, unsigned char c)
 {
     switch (c) {
@@ -39,9 +42,27 @@ static bool needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+/* Most strings need no escape: they go out in one piece. */
+static bool write_plain(struct buf *out, struct str text)
+{
+    if (plain_run(text.ptr, text.len) < text.len)
+        return false;
+    char *to = buf_reserve(out, text.len + 2);
+    if (!to)
+        return true; /* marked as overflowed */
+    to[0] = '"';
+    if (text.len)
+        memcpy(to + 1, text.ptr, text.len);
+    to[1 + text.len] = '"';
+    buf_grew(out, text.len + 2);
+    return true;
+}
+
 static void write_text(struct buf *out, struct str text, bool trusted)
 {
     size_t at = 0, copied = 0;
+    if (write_plain(out, text))
+        return;
     buf_add_char(out, '"');
     while (at < text.len) {
         at += plain_run(text.ptr + at, text.len - at);
@@ -137,6 +158,7 @@ void json_write_pretty(struct buf *out, const struct json *value)
 char *json_text(const struct json *value, size_t *ret_size)
 {
     struct buf out = BUF_INIT(SIZE_MAX / 4);
+    (void)buf_reserve(&out, FIRST_BYTES);
     json_write(&out, value);
     return buf_take(&out, ret_size);
 }
