@@ -217,9 +217,9 @@ static void submit(struct timer *timer, const struct schedule_state *state, cons
                                              .effect = put_state,
                                              .effect_ctx = firing};
     fault_point("schedule.before_commit");
-    firing->code = acceptance_submit(&firing->acceptance);
-    if (firing->code) {
-        (void)err_set(&firing->err, firing->code, "%s", err_sentence(firing->code));
+    int rc = acceptance_submit(&firing->acceptance); /* from here on it is the writer's */
+    if (rc) {
+        firing->code = err_set(&firing->err, rc, "%s", err_sentence(rc));
         loop_post(engine->loop, settled, firing);
     }
 }
