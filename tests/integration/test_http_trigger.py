@@ -149,6 +149,9 @@ try:
     assert len(events(project, "open")) == before + 2
     runs = project.json("runs", "--limit", "500", "--workflow", "open")
     assert len(runs) == before, "kept as events, but nothing ran"
+    kept = project.json("events", "--limit", "1", "--source", "workflows/open/trigger")[0]["id"]
+    project.run("replay", kept)
+    eventually("unless it is replayed", lambda: len(project.json("runs", "--limit", "500", "--workflow", "open")) == before + 1)
     assert request(url["answer"], "POST", b'"kept nowhere"', {**JSON, "runnel-nostore": "1"})[2] == b"kept nowhere"
     eventually("and is gone", lambda: len(project.json("runs", "--limit", "500", "--workflow", "answer")) == 1)
     assert len(events(project, "answer")) == 1
@@ -167,6 +170,18 @@ try:
     eventually("the run ends", lambda: [r["status"] for r in project.json("runs", "--workflow", "answer", "--limit", "1")] == ["succeeded"])
     url = {e["workflow"]: e["url"] for e in project.json("endpoints")}
     assert request(url["answer"], "POST", b'"and on"', JSON)[2] == b"and on"
+
+    # killed while nothing is to be kept: the run ends after the restart, and is gone then
+    project.stop()
+    project.up(fault="run.before_end:1")
+    url = {e["workflow"]: e["url"] for e in project.json("endpoints")}
+    runs = len(project.json("runs", "--workflow", "open", "--limit", "500"))
+    assert request(url["open"], "POST", b'"secret"', {**JSON, "runnel-nostore": "1"})[0] == 200
+    eventually("killed", lambda: project.up_process.poll() is not None)
+    project.up()
+    url = {e["workflow"]: e["url"] for e in project.json("endpoints")}
+    eventually("gone", lambda: len(project.json("runs", "--workflow", "open", "--limit", "500")) == runs)
+    assert "secret" not in json.dumps(events(project, "open"))
 
     # a sender that goes away: the run goes on
     count = len(project.json("runs", "--workflow", "answer", "--limit", "500"))
