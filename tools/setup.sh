@@ -2,7 +2,7 @@
 # Installs what is missing (Debian 12 packages, as root or with sudo) and says what it does. Quick when nothing is missing.
 set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config ca-certificates libcivetweb-dev libcurl4-openssl-dev libssl-dev libcjson-dev
-          liblmdb-dev libfyaml-dev wabt libcmocka-dev python3)
+          liblmdb-dev libfyaml-dev libglib2.0-dev tzdata wabt libcmocka-dev python3)
 command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 || {
     echo "This is no Debian: install what corresponds to these packages yourself, then tools/build.sh release:"
     echo "  ${packages[*]} nodejs npm"
