@@ -1,0 +1,44 @@
+// A page in Debian's Chromium, and the ways to look at it. Every wait is for a condition, with a generous bound.
+import assert from 'node:assert/strict'
+
+const { chromium } = await import(process.env.PLAYWRIGHT)
+export const settings = JSON.parse(process.env.CONSOLE)
+export const PATIENCE = 60000
+
+export async function open(options = {}) {
+  const context = await chromium.launchPersistentContext(options.profile ?? settings.profile, {
+    executablePath: '/usr/bin/chromium', headless: true, viewport: { width: 1280, height: 800 },
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    ...options,
+  })
+  context.setDefaultTimeout(PATIENCE)
+  return context
+}
+
+// What the page itself complains of: a script error, or anything that the policy of the page forbids.
+export function watch(page) {
+  const said = []
+  page.on('pageerror', error => said.push(String(error)))
+  page.on('console', message => message.type() === 'error' && !/status of (401|409|422|404|503)/.test(message.text()) && said.push(message.text()))
+  page.on('dialog', dialog => { said.push(`dialog: ${dialog.message()}`); dialog.dismiss() })
+  return said
+}
+
+export async function api(method, path, body, headers = {}) {
+  const response = await fetch(`${settings.admin}/api/v1/${path}`, { method, body: body === undefined ? method === 'GET' ? undefined : '{}' : typeof body === 'string' ? body : JSON.stringify(body),
+    headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json', ...headers } })
+  const text = await response.text()
+  return { status: response.status, value: text ? JSON.parse(text) : null }
+}
+
+export async function eventually(what, condition) {
+  const until = Date.now() + PATIENCE
+  for (;;) {
+    const value = await condition()
+    if (value) return value
+    assert.ok(Date.now() < until, `never: ${what}`)
+    await new Promise(go => setTimeout(go, 50))
+  }
+}
+
+export const send = (body, url = settings.endpoint) => fetch(url, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), headers: { 'content-type': 'application/json' } })
