@@ -506,11 +506,11 @@ void strand_fail(struct strand *strand, struct json *error, struct json *exports
     }
     if (step->on_error == ON_ERROR_FAIL || is_cancel) {
         json_free(exports);
+        strand->state = STRAND_READY; /* nothing of it is in flight: it may be dropped */
         if (!strand->parent) {
             run_finish(strand->run, is_cancel ? "cancelled" : "failed", error);
             return;
         }
-        strand->state = STRAND_READY;
         block_part_done(strand->parent, strand->part, NULL, error);
         strand_drop(strand);
         return;

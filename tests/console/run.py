@@ -46,7 +46,7 @@ steps:
       googleSheets: { account: google }
       sheetId: sandbox-sheet
       worksheetId: 0
-      rows: "{{[[steps.trigger.event.body.name, steps.notify.id]]}}"
+      rows: "{{[[steps.trigger.event.body.name, steps.notify.$return_value.id]]}}"
 """
 BLOCKS = """name: Blocks
 triggers:
@@ -61,9 +61,9 @@ steps:
           - namespace: each_item
             for_each: "{{steps.trigger.event.body.items}}"
             steps:
-              - namespace: film
-                uses: swapi-get-film
-                props: { swapi: {}, film: "1" }
+              - namespace: post_item
+                uses: discord_webhook-send-message
+                props: { discordWebhook: { account: team-discord }, message: item }
       - is: note
         steps:
           - namespace: tell
