@@ -67,14 +67,18 @@ function App() {
   const [isBusy, setBusy] = useState(location.hash.startsWith('#code='))
   useEffect(() => {
     const changed = () => setIn(!!session.get())
-    addEventListener('session', changed)
-    addEventListener('storage', changed)
-    if (isBusy) {
+    const useLink = () => {
+      if (!location.hash.startsWith('#code=')) return
       const code = location.hash.slice('#code='.length)
       history.replaceState(null, '', '#/') // the code is of no use any more, and stays out of the history
+      setBusy(true)
       post('session', { code }).then(answer => session.set(answer.session), e => { if (!session.get()) setError(e) }).finally(() => setBusy(false))
     }
-    return () => { removeEventListener('session', changed); removeEventListener('storage', changed) }
+    addEventListener('session', changed)
+    addEventListener('storage', changed)
+    addEventListener('hashchange', useLink)
+    useLink()
+    return () => { removeEventListener('session', changed); removeEventListener('storage', changed); removeEventListener('hashchange', useLink) }
   }, [])
   if (isBusy) return null
   return isIn ? <Shell /> : <SignIn error={error} key={error} />

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 
 const { chromium } = await import(process.env.PLAYWRIGHT)
 export const settings = JSON.parse(process.env.CONSOLE)
-export const PATIENCE = 60000
+export const PATIENCE = Number(process.env.PATIENCE_MS || 60000)
 
 export async function open(options = {}) {
   const context = await chromium.launchPersistentContext(options.profile ?? settings.profile, {
