@@ -37,12 +37,12 @@ function layoutStep(step, index, prefix) {
   const node = { step, name: title(step, index), path: prefix + title(step, index), kind: kindOf(step), branches: [], width: WIDTH, height: HEIGHT }
   const branches = branchesOf(step || {})
   if (!branches.length) return node
-  let x = PAD
+  let x = PAD + 4
   for (const branch of branches) {
     const inner = layoutList(branch.steps, `${node.path}.${branch.name ? `${branch.name}.` : ''}`)
     const width = Math.max(inner.width, 120)
     node.branches.push({ ...branch, ...inner, x, y: HEAD + 22, width, inset: (width - inner.width) / 2 })
-    x += width + PAD
+    x += width + PAD + 10
   }
   node.width = Math.max(WIDTH, x)
   node.height = HEAD + 22 + Math.max(...node.branches.map(b => b.height)) + PAD
@@ -78,8 +78,8 @@ function Box({ node, outcome, selected, onSelect }) {
       <rect width={node.width} height={node.height} rx="8" />
       <rect class="edge" width="4" height={node.height} rx="2" />
       <text x="14" y="20" class="name">{cut(node.name, 24)}</text>
-      <text x="14" y={isBlock ? 20 : 38} class="sub" textAnchor={isBlock ? 'end' : 'start'} transform={isBlock ? `translate(${node.width - 28} 0)` : undefined}>{cut(node.sub || subtitle(node.step), 30)}</text>
-      {node.step?.disabled && <text x={node.width - 12} y="20" class="sub" textAnchor="end">off</text>}
+      <text x={isBlock ? node.width - 12 : 14} y={isBlock ? 20 : 38} class="sub" text-anchor={isBlock ? 'end' : 'start'}>{cut(node.sub || subtitle(node.step), 30)}</text>
+      {node.step?.disabled && <text x={node.width - 12} y="20" class="sub" text-anchor="end">off</text>}
     </g>
     {node.branches.map(branch => <g transform={`translate(${branch.x} ${branch.y})`}>
       <rect class="branch" x="-6" y="-18" width={branch.width + 12} height={branch.height + 26} rx="6" />
@@ -106,7 +106,7 @@ export function triggerHeads(definition) {
 export function Graph({ definition, outcome, selected, onSelect }) {
   if (!definition) return <div class="empty">The file cannot be read as YAML.</div>
   const layout = layoutList(definition.steps, '', triggerHeads(definition))
-  return <div class="graph"><svg viewBox={`0 0 ${Math.ceil(layout.width)} ${Math.ceil(layout.height)}`} width={Math.ceil(layout.width)} height={Math.ceil(layout.height)} role="group" aria-label="Workflow graph">
+  return <div class="graph"><svg viewBox={`0 0 ${Math.ceil(layout.width)} ${Math.ceil(layout.height)}`} width={Math.ceil(layout.width)} height={Math.ceil(layout.height)} style={{ minWidth: `${Math.ceil(layout.width * 0.6)}px` }} role="group" aria-label="Workflow graph">
     <Level nodes={layout.nodes} edges={layout.edges} outcome={outcome} selected={selected} onSelect={onSelect} />
   </svg></div>
 }

@@ -55,6 +55,16 @@ export const bytes = n => n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFi
 const marks = { succeeded: '✓', failed: '✕', running: '●', queued: '○', waiting: '◔', paused: '❚❚', cancelled: '⊘', unknown: '?', active: '✓', skipped: '–' }
 export const Status = ({ is }) => <span class={`status s-${is}`}><span aria-hidden="true">{marks[is] || '•'}</span> {is}</span>
 
+// Descriptions are markdown; of it, links and code are what counts. A link leads to the web or nowhere.
+export function Text({ children }) {
+  const parts = String(children ?? '').split(/(\[[^\]]+\]\([^)\s]+\)|`[^`]+`)/)
+  return <>{parts.map(part => {
+    const link = /^\[([^\]]+)\]\((https?:[^)\s]+)\)$/.exec(part)
+    if (link) return <a href={link[2]} target="_blank" rel="noreferrer noopener">{link[1]}</a>
+    return /^`.*`$/.test(part) ? <code>{part.slice(1, -1)}</code> : part
+  })}</>
+}
+
 export function Problem({ error, retry }) {
   if (!error) return null
   return <div class="problem" role="alert">{error.message} {retry && <button onClick={retry}>Try again</button>}</div>

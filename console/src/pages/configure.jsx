@@ -2,7 +2,7 @@
 // reloads them changes. It shows the file that it would write; the file stays the truth.
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { post, put, segment } from '../api.js'
-import { Empty, Problem, useLoad } from '../ui.jsx'
+import { Empty, Problem, Text, useLoad } from '../ui.jsx'
 
 const silent = ['alert', '$.interface.http', '$.interface.timer', '$.service.db']
 
@@ -72,7 +72,7 @@ function Field({ component, prop, value, props, accounts, onChange }) {
   return <div class="field">{head}
     {prop.type === 'boolean' && !asText(value).startsWith('{{') ? <select {...control}><option value="">default</option><option>true</option><option>false</option></select>
       : isLong ? <textarea rows="3" spellcheck={false} {...control} /> : <input {...control} type={prop.secret ? 'password' : 'text'} />}
-    {prop.description && <p class="dim">{prop.description}</p>}
+    {prop.description && <p class="dim"><Text>{prop.description}</Text></p>}
     {(prop.remoteOptions || prop.options) && <button type="button" class="small" aria-expanded={isOpen} onClick={() => open(!isOpen)}>{isOpen ? 'Hide options' : 'Options'}</button>}
     {isOpen && <Options component={component} prop={prop} props={props} onPick={o => { onChange(prop.withLabel ? { __lv: o } : o.value); open(false) }} />}
   </div>

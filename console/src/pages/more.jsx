@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { del, post, query, segment, session } from '../api.js'
-import { Copy, Empty, JsonTree, Problem, Status, Tabs, Time, useLive, useLoad } from '../ui.jsx'
+import { Copy, Empty, JsonTree, Text, Problem, Status, Tabs, Time, useLive, useLoad } from '../ui.jsx'
 import { EventForm } from './events.jsx'
 
 export function Sources() {
@@ -45,7 +45,7 @@ export function Components() {
   const shown = list.value?.data.filter(c => !needle || `${c.key} ${c.name} ${c.description}`.toLowerCase().includes(needle))
   return <><h1>Components</h1><Problem error={list.error} />
     <div class="filters"><input type="search" placeholder="Search" aria-label="Search components" onInput={e => search(e.target.value.toLowerCase())} /></div>
-    <ul class="plain big">{shown?.map(c => <li><a href={`#/components/${segment(c.key)}`}><b>{c.name || c.key}</b></a> <span class="status">{typeOf(c)}</span> <code class="dim">{c.key}@{c.version}</code><div class="dim">{c.description}</div></li>)}</ul></>
+    <ul class="plain big">{shown?.map(c => <li><a href={`#/components/${segment(c.key)}`}><b>{c.name || c.key}</b></a> <span class="status">{typeOf(c)}</span> <code class="dim">{c.key}@{c.version}</code><div class="dim"><Text>{c.description}</Text></div></li>)}</ul></>
 }
 
 export function ComponentPage({ id }) {
@@ -54,9 +54,9 @@ export function ComponentPage({ id }) {
   if (!c) return <Problem error={component.error} />
   const props = c.props || c.configurable_props || []
   const yaml = `- namespace: ${c.key.split('-').pop()}\n  uses: ${c.key}@${c.version}\n  props:\n${props.filter(p => !p.optional && !p.hidden && !['alert', '$.interface.http', '$.service.db', '$.interface.timer'].includes(p.type)).map(p => `    ${p.name}: ${p.type === 'app' ? '{ account: … }' : '…'}`).join('\n')}`
-  return <><h1>{c.name}</h1><div class="bar"><span class="status">{typeOf(c)}</span><code>{c.key}@{c.version}</code><Copy text={`${c.key}@${c.version}`} /></div><p>{c.description}</p>
+  return <><h1>{c.name}</h1><div class="bar"><span class="status">{typeOf(c)}</span><code>{c.key}@{c.version}</code><Copy text={`${c.key}@${c.version}`} /></div><p><Text>{c.description}</Text></p>
     <section><h2>Props</h2><div class="table"><table><thead><tr><th>Prop</th><th>Type</th><th>What it is</th></tr></thead><tbody>{props.map(p => <tr><td><code>{p.name}</code>{!p.optional && p.type !== 'alert' && <span title="required"> *</span>}</td><td>{p.type}{p.app && ` (${p.app})`}</td>
-      <td>{p.label !== p.name && <b>{p.label}. </b>}{p.description || p.content}{p.default !== undefined && <div class="dim">default: <code>{JSON.stringify(p.default)}</code></div>}{p.remoteOptions && <div class="dim">options are read live</div>}{p.options && <div class="dim">one of {p.options.map(o => <code>{String(o?.label ?? o)} </code>)}</div>}</td></tr>)}</tbody></table></div></section>
+      <td>{p.label !== p.name && <b>{p.label}. </b>}<Text>{p.description || p.content}</Text>{p.default !== undefined && <div class="dim">default: <code>{JSON.stringify(p.default)}</code></div>}{p.remoteOptions && <div class="dim">options are read live</div>}{p.options && <div class="dim">one of {p.options.map(o => <code>{String(o?.label ?? o)} </code>)}</div>}</td></tr>)}</tbody></table></div></section>
     <section><h2>In a workflow</h2><pre>{yaml}</pre><Copy text={yaml} /></section></>
 }
 
