@@ -72,9 +72,9 @@ static void post_emit(struct call *call)
     struct err err = ERR_INIT;
     struct json *value = NULL;
     char *id = call_segment(call, 1);
-    int rc =
-        engine_emit(call->engine, id, json_get_c(call->body, "channel"),
-                    json_get_c(call->body, "summary"), json_get(call->body, "event"), &value, &err);
+    int rc = engine_emit(call->engine, id, json_get_c(call->body, "channel"),
+                         json_get_text(call->body, "summary"), json_get(call->body, "event"),
+                         &value, &err);
     call_finish(call, rc, value, &err);
     free(id);
 }

@@ -27,7 +27,7 @@ int engine_events(struct engine *engine, const struct engine_query *query, struc
 int engine_event_delete(struct engine *engine, const char *id, struct err *err) MUST_USE;
 /* Emits `event` as if the source had: to every workflow that listens to the channel (NULL: the
  * default one). No dedupe. *ret {"event": id, "runs": [{"run", "workflow"}]}. */
-int engine_emit(struct engine *engine, const char *source, const char *channel, const char *summary,
+int engine_emit(struct engine *engine, const char *source, const char *channel, struct str summary,
                 const struct json *event, struct json **ret, struct err *err) MUST_USE;
 
 /* ---- workflow_files.c */

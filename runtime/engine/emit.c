@@ -68,7 +68,7 @@ static struct json *emission_result(struct engine *engine, const struct emission
     return result;
 }
 
-int engine_emit(struct engine *engine, const char *source, const char *channel, const char *summary,
+int engine_emit(struct engine *engine, const char *source, const char *channel, struct str summary,
                 const struct json *event, struct json **ret, struct err *err)
 {
     struct emission e = {.instance = instance_by_id(engine, source), .channel = channel};
@@ -82,7 +82,7 @@ int engine_emit(struct engine *engine, const char *source, const char *channel, 
     size_t size = 0;
     char *text = event ? json_text(event, &size) : NULL;
     e.event = text ? str_n(text, size) : STR("{}");
-    e.summary = str_from(summary ? summary : "test event");
+    e.summary = summary.len ? summary : STR("test event");
     if (e.summary.len > LIMIT_SUMMARY)
         e.summary.len = LIMIT_SUMMARY;
     copy_subscribers(&e);

@@ -85,15 +85,39 @@ static struct json *definition_of(struct str text)
     return definition;
 }
 
-/* The problems of `text` as the file of the workflow. */
-static void check(struct engine *engine, const char *id, struct str text, struct problems *ret)
+/* The problems that the file of the workflow would have with this text, in the whole project. */
+static int check(struct engine *engine, const char *id, struct str text, struct problems *ret,
+                 struct err *err)
 {
-    struct project *project = engine_project(engine);
     struct catalog *catalog = engine_catalog(engine);
-    workflow_free(workflow_parse(id, text, project, catalog, ret));
-    catalog_unref(catalog);
-    project_unref(project);
+    struct project *project = NULL;
+    struct problems all = PROBLEMS_INIT;
+    char *file = xasprintf("workflows/%s.yaml", id);
+    struct project_options options = {
+        .dir = engine->dir,
+        .data_dir = engine->data_dir,
+        .catalog = catalog,
+        .accounts = accounts_lookup,
+        .accounts_ctx = engine->accounts,
+        .draft_of = file,
+        .draft = text,
+    };
+    int rc = project_load(&options, &project, &all, err);
+    for (size_t i = 0; i < all.count; i++) {
+        const struct problem *p = &all.list[i];
+        if (strcmp(p->file, file) != 0)
+            continue;
+        if (p->is_warning)
+            problem_warn(ret, p->file, p->line, p->column, "%s", p->text);
+        else
+            problem_add(ret, p->file, p->line, p->column, "%s", p->text);
+    }
     problems_sort(ret);
+    problems_release(&all);
+    project_unref(project);
+    catalog_unref(catalog);
+    free(file);
+    return rc;
 }
 
 int engine_workflow(struct engine *engine, const char *id, struct json **ret, struct err *err)
@@ -117,7 +141,8 @@ int engine_workflow(struct engine *engine, const char *id, struct json **ret, st
     json_set_string(workflow, "version", version);
     json_set_string(workflow, "text", text);
     (void)json_set(workflow, "definition", definition_of(str_from(text)));
-    check(engine, id, str_from(text), &problems);
+    struct err ignored = ERR_INIT; /* of runnel.yaml: not this file's */
+    (void)!check(engine, id, str_from(text), &problems, &ignored);
     (void)json_set(workflow, "problems", problems_to_json(&problems));
     problems_release(&problems);
     project_unref(project);
@@ -247,8 +272,7 @@ int engine_workflow_edit(struct engine *engine, const char *id, const struct eng
     int rc = path_of(engine, id, &path, err);
     rc = rc ? rc : read_file(path, &text, err);
     rc = rc ? rc : edit_text(edit, &text, err);
-    if (rc == 0)
-        check(engine, id, str_from(text), &problems);
+    rc = rc ? rc : check(engine, id, str_from(text), &problems, err);
     bool writes = rc == 0 && !edit->is_dry && problems_errors(&problems) == 0;
     if (writes)
         rc = write_file(path, str_from(text), err);

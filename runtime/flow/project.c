@@ -139,7 +139,10 @@ static char *read_text(struct load *load, const char *folder, const char *name, 
     char *shown_name = xasprintf("%s/%s.yaml", folder, name);
     char *path = xasprintf("%s/%s", load->project->dir, shown_name), *text = NULL;
     struct err err = ERR_INIT;
-    if (file_read(path, LIMIT_YAML_BYTES, &text, ret_size, &err) != 0)
+    if (load->draft_of && strcmp(load->draft_of, shown_name) == 0) {
+        text = str_dup(load->draft);
+        *ret_size = load->draft.len;
+    } else if (file_read(path, LIMIT_YAML_BYTES, &text, ret_size, &err) != 0)
         problem_add(load->problems, shown_name, 0, 0, "%s", err.text);
     free(path);
     free(shown_name);
@@ -228,7 +231,9 @@ int project_load_with(const struct project_options *options, const struct lookup
                         .accounts_ctx = options->accounts_ctx,
                         .broken_sources = MAP_INIT,
                         .env_names = MAP_INIT,
-                        .dotenv = json_new_object()};
+                        .dotenv = json_new_object(),
+                        .draft_of = options->draft_of,
+                        .draft = options->draft};
     int result = resolve_dirs(options, load.project, err);
     if (result != 0)
         goto out;

@@ -206,6 +206,9 @@ struct project_options {
     struct catalog *catalog;
     account_lookup accounts; /* may be NULL */
     void *accounts_ctx;
+    /* "workflows/x.yaml": what is to be checked in its place, before it is written. NULL: none */
+    const char *draft_of;
+    struct str draft;
 };
 
 /* Reads and checks everything. Always returns a project as far as it could be read, but for a

@@ -121,7 +121,8 @@ assert.deepEqual(said, [], 'the pages complain of nothing')
 
 // markup and control characters in an event are text and nothing else
 const evil = `<img src=x onerror="alert(1)"><script>alert(2)</script>"'\u0000\u0007\u202e{{7*7}} javascript:alert(3)`
-await api('POST', `sources/${encodeURIComponent('workflows/greet/hook')}/emit`, { summary: evil, event: { [evil.replaceAll('\u0000', '')]: evil, body: { name: evil } } })
+const emitted = await api('POST', `sources/${encodeURIComponent('workflows/greet/hook')}/emit`, { summary: evil, event: { [evil.replaceAll('\u0000', '')]: evil, body: { name: evil } } })
+assert.equal(emitted.status, 200)
 await page.setViewportSize({ width: 1280, height: 800 })
 await at('events')
 await page.click('.row:has-text("onerror") a')
