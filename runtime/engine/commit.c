@@ -139,7 +139,7 @@ static int apply(struct store_tx *tx, void *ctx, struct err *err)
     a->queued = 0;
     a->event_id = a->run_id = 0;
     a->is_duplicate = false;
-    int rc = a->emit_count ? check_queues(tx, a, err) : 0;
+    int rc = a->emit_count && !a->starts_nothing ? check_queues(tx, a, err) : 0;
     rc = rc || !a->write_count ? rc : apply_writes(tx, a, err);
     size_t first = a->instance->dedupe == RN_DEDUPE_LAST ? first_after_last(tx, a) : 0;
     for (size_t i = first; i < a->emit_count && rc == 0; i++)

@@ -25,7 +25,8 @@ struct timer {
     uint64_t alarm;  /* in the loop; 0: none */
     bool is_active;
     bool is_busy;
-    bool is_gone; /* freed when it is not busy any more */
+    bool is_stuck; /* the last try to fire was refused: said once */
+    bool is_gone;  /* freed when it is not busy any more */
 };
 
 /* A firing on its way: of a trigger, of a source, or only a change of state. */
@@ -156,9 +157,13 @@ static void settled(void *ctx)
         timer_free(timer);
     } else if (firing->code == 0) {
         timer->state = firing->state;
+        timer->is_stuck = false;
         consider(timer); /* its instance may be another one by now */
     } else {
-        log_warn("schedule %s: not fired, tried again: %s", timer->instance->id, firing->err.text);
+        if (!timer->is_stuck)
+            log_warn("schedule %s: not fired, tried again every second: %s", timer->instance->id,
+                     firing->err.text);
+        timer->is_stuck = true;
         if (timer->is_active && !timer->scheduler->is_stopping)
             arm_at(timer, clock_now_ms() + AGAIN_MS);
     }

@@ -6,6 +6,8 @@
 enum { TEXT_MAX = 1800 };
 
 static void say(const struct file *file, const struct json *value, bool is_at_name, bool is_warning,
+                const char *format, va_list args) PRINTF_LIKE(5, 0);
+static void say(const struct file *file, const struct json *value, bool is_at_name, bool is_warning,
                 const char *format, va_list args)
 {
     char text[TEXT_MAX];

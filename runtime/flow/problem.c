@@ -5,6 +5,8 @@
 enum { PROBLEM_TEXT_MAX = 2000 };
 
 static void add(struct problems *problems, const char *file, int line, int column, bool is_warning,
+                const char *format, va_list args) PRINTF_LIKE(6, 0);
+static void add(struct problems *problems, const char *file, int line, int column, bool is_warning,
                 const char *format, va_list args)
 {
     if (problems->count >= PROBLEMS_MAX)

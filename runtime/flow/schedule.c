@@ -104,13 +104,13 @@ static int read_seconds(struct reading *reading, int64_t *ret_ms)
 static int read_cron(struct reading *reading, struct schedule *schedule)
 {
     const struct json *value = json_get(reading->config, "cron"),
-                      *timezone = json_get(reading->config, "timezone");
-    struct str name = timezone ? json_str(timezone) : STR("UTC");
-    if (timezone && !json_is(timezone, JSON_STRING))
-        return wrong(reading, timezone, "\"timezone\" is a name, as Europe/Berlin");
+                      *zone_value = json_get(reading->config, "timezone");
+    struct str name = zone_value ? json_str(zone_value) : STR("UTC");
+    if (zone_value && !json_is(zone_value, JSON_STRING))
+        return wrong(reading, zone_value, "\"timezone\" is a name, as Europe/Berlin");
     int rc = zone_open(name, &schedule->zone, reading->err);
     if (rc) {
-        reading->where = timezone ? timezone : reading->config;
+        reading->where = zone_value ? zone_value : reading->config;
         return rc;
     }
     if (!value)
