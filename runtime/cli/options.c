@@ -44,6 +44,33 @@ static int check_prop(const struct json *component, const char *name, struct err
                    nearest.best ? "\"?" : " (`runnel components show` lists them)");
 }
 
+/* Asks for a page. Vendors that page by tokens give the next one with each page, so that the pages
+ * before it are asked for first. Takes `body`. */
+static int ask_page(struct client *client, struct json *body, int64_t page, struct json **ret,
+                    struct err *err)
+{
+    struct json *answer = NULL;
+    int rc = 0;
+    for (int64_t i = 0; rc == 0 && i <= page; i++) {
+        struct json *context = answer ? json_take(answer, "context") : NULL;
+        if (i == 1 && !context) /* paged by number */
+            i = page;
+        if (i > 1 && !context && json_get(body, "context")) { /* that was the last one */
+            (void)json_set(answer, "options", json_new_array());
+            break;
+        }
+        json_remove(body, "context");
+        (void)json_set(body, "context", context);
+        json_set_integer(body, "page", i);
+        json_free(answer);
+        answer = NULL;
+        rc = client_call(client, "POST", "options", body, &answer, err);
+    }
+    json_free(body);
+    *ret = answer;
+    return rc;
+}
+
 static int run_options(const struct args *args)
 {
     static const struct column columns[] = {{"LABEL", "label"}, {"VALUE", "value"}};
@@ -69,11 +96,12 @@ static int run_options(const struct args *args)
     json_set_string(body, "component", args->positional[0]);
     json_set_string(body, "prop", args->positional[1]);
     json_set_string(body, "query", args->options[QUERY]);
-    json_set_integer(body, "page", page);
     (void)json_set(body, "props", props);
-    rc = rc ? rc : client_call(client, "POST", "options", body, &answer, &err);
+    if (rc == 0)
+        rc = ask_page(client, body, page, &answer, &err);
+    else
+        json_free(body);
     client_close(client);
-    json_free(body);
     json_free(component);
     free(path);
     if (rc)
