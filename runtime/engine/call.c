@@ -8,6 +8,8 @@
 enum {
     CONFLICT_TRIES = 20, /* runs of one source that change its db at the same time */
     LOG_LINES = 200,     /* of one run */
+    HEAD_BYTES = 256,    /* what a call's JSON usually has beside the request */
+    ANSWER_BYTES = 1024, /* what an answer usually has beside the event */
 };
 
 /* One try of a call. Lives on the caller's stack; `done` hands it back. */
@@ -17,10 +19,9 @@ struct source_call {
     struct latch done;
     struct err err; /* code 0: committed */
     int64_t retry_after_ms;
-    struct buf bytes; /* the answer's sections, copied: emits and writes point into it */
+    struct buf bytes; /* what emits and writes point to: the answer's sections and texts, copied */
     struct emit *emits;
     struct db_write *writes;
-    struct json *answer;
     struct source_answer *response; /* NULL: a hook */
     struct acceptance acceptance;
     pthread_mutex_t log_lock;
@@ -39,77 +40,92 @@ static void committed(struct acceptance *acceptance, int code, const struct err 
     finish(acceptance->ctx, code, code ? err->text : "");
 }
 
-static struct str keep(struct source_call *call, const struct frame *frame, int64_t index)
+static struct str keep(struct source_call *call, struct str text)
 {
-    struct str section = frame_section(frame, index);
     size_t at = call->bytes.len;
-    buf_add_str(&call->bytes, section);
-    return str_n(call->bytes.ptr + at, section.len);
+    buf_add_str(&call->bytes, text);
+    return str_n(call->bytes.ptr + at, text.len);
 }
 
+static struct str keep_section(struct source_call *call, const struct frame *frame,
+                               const struct json *item)
+{
+    return keep(call, frame_section(frame, json_get_i64(item, "section", -1)));
+}
+
+/* No text in the JSON is longer than the JSON. */
 static size_t total_of(const struct frame *frame)
 {
-    size_t total = 0;
+    size_t total = frame->json.len;
     for (uint32_t i = 0; i < frame->section_count; i++)
         total += frame->sections[i].len;
     return total;
 }
 
-static void read_response(struct source_call *call, const struct frame *frame)
+static void read_response(struct source_call *call, const struct frame *frame, struct json *answer)
 {
-    const struct json *response = json_get(call->answer, "response");
+    struct json *response = json_get_mut(answer, "response");
     if (!response || !call->response)
         return;
     call->response->status = (int)json_get_i64(response, "status", 200);
     json_free(call->response->headers);
-    call->response->headers = json_copy(json_get(response, "headers"));
+    call->response->headers = json_take(response, "headers");
     buf_clear(&call->response->body);
     buf_add_str(&call->response->body, frame_section(frame, json_get_i64(response, "section", -1)));
 }
 
-static void read_effects(struct source_call *call, const struct frame *frame)
+static void read_effects(struct source_call *call, const struct frame *frame,
+                         const struct json *answer)
 {
     struct acceptance *a = &call->acceptance;
-    const struct json *emits = json_get(call->answer, "emits"),
-                      *writes = json_get(call->answer, "writes");
+    const struct json *emits = json_get(answer, "emits"), *writes = json_get(answer, "writes");
     (void)buf_reserve(&call->bytes,
                       total_of(frame)); /* so that the views stay valid while it fills */
     call->emits = xcalloc(json_count(emits), sizeof(*call->emits));
     for (const struct json *e = json_first(emits); e; e = json_next(e))
         call->emits[a->emit_count++] = (struct emit){
-            .id = json_get_text(e, "id"),
-            .name = json_get_text(e, "name"),
-            .summary = json_get_text(e, "summary"),
+            .id = keep(call, json_get_text(e, "id")),
+            .name = keep(call, json_get_text(e, "name")),
+            .summary = keep(call, json_get_text(e, "summary")),
             .ts = json_get_i64(e, "ts", 0),
-            .event = keep(call, frame, json_get_i64(e, "section", -1)),
+            .event = keep_section(call, frame, e),
         };
     call->writes = xcalloc(json_count(writes), sizeof(*call->writes));
     for (const struct json *w = json_first(writes); w; w = json_next(w))
         call->writes[a->write_count++] = (struct db_write){
-            .key = json_get_text(w, "key"),
-            .value = json_get_bool(w, "delete", false)
-                         ? STR_NONE
-                         : keep(call, frame, json_get_i64(w, "section", -1)),
+            .key = keep(call, json_get_text(w, "key")),
+            .value = json_get_bool(w, "delete", false) ? STR_NONE : keep_section(call, frame, w),
         };
     a->emits = call->emits;
     a->writes = call->writes;
+}
+
+/* The answer's tree is freed here, where it was made: freed by the request's thread it would keep
+ * the two at the allocator's lock. */
+static bool read_answer(struct source_call *call, const struct call_result *result)
+{
+    struct json *answer = NULL;
+    struct plugin_error error;
+    if (result->code == 0 && json_parse_own(result->frame->json, &answer, NULL))
+        answer = NULL;
+    plugin_error_of(result, answer, &error);
+    call->retry_after_ms = error.retry_after_ms;
+    if (!error.code) {
+        read_response(call, result->frame, answer);
+        read_effects(call, result->frame, answer);
+    }
+    json_free(answer);
+    if (error.code)
+        finish(call, error.code, error.text);
+    return error.code == 0;
 }
 
 /* On the host's reader thread. */
 static void answered(void *ctx, const struct call_result *result)
 {
     struct source_call *call = ctx;
-    if (result->code == 0 && json_parse_own(result->frame->json, &call->answer, NULL))
-        call->answer = NULL;
-    struct plugin_error error;
-    plugin_error_of(result, call->answer, &error);
-    call->retry_after_ms = error.retry_after_ms;
-    if (error.code) {
-        finish(call, error.code, error.text);
+    if (!read_answer(call, result))
         return;
-    }
-    read_response(call, result->frame);
-    read_effects(call, result->frame);
     struct acceptance *a = &call->acceptance;
     pthread_mutex_lock(&call->log_lock);
     a->logs = call->logs;
@@ -175,6 +191,10 @@ static int call_once(struct engine *engine, struct instance *instance,
     if (wanted->body.ptr)
         sections[section_count++] = wanted->body;
     struct buf json = BUF_INIT(MIB(2)), snapshot = BUF_INIT(LIMIT_JSON_BYTES);
+    /* Enough for the usual answer, which has the body in it; made here for the same reason that the
+     * answer is freed there. */
+    (void)buf_reserve(&call.bytes, wanted->body.len + ANSWER_BYTES);
+    (void)buf_reserve(&json, wanted->head->len + HEAD_BYTES);
     buf_add_str(&json, buf_str(wanted->head));
     int rc =
         instance_prepare_call(engine, instance, force_snapshot, &json, sections, &section_count,
@@ -203,7 +223,6 @@ static int call_once(struct engine *engine, struct instance *instance,
     buf_release(&call.bytes);
     free(call.emits);
     free(call.writes);
-    json_free(call.answer);
     json_free(call.logs);
     pthread_mutex_destroy(&call.log_lock);
     return rc;

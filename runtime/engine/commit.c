@@ -151,11 +151,6 @@ static int apply(struct store_tx *tx, void *ctx, struct err *err)
 
 static void release_subscribers(struct acceptance *a)
 {
-    for (size_t i = 0; i < a->subscriber_count; i++) {
-        free(a->subscribers[i].workflow);
-        free(a->subscribers[i].trigger);
-        free(a->subscribers[i].channel);
-    }
     free(a->subscribers);
     a->subscribers = NULL;
     a->subscriber_count = 0;
@@ -179,17 +174,32 @@ static void done(void *ctx, int code, const struct err *err)
     a->done(a, code, err);
 }
 
-/* The subscribers as they are now: a deploy may change them while the operation waits. */
+static char *copy_text(char **room, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*room, text, size);
+    *room += size;
+    return copy;
+}
+
+/* The subscribers as they are now: a deploy may change them while the operation waits. One block,
+ * because another thread frees it. */
 static void copy_subscribers(struct acceptance *a)
 {
     pthread_mutex_lock(&a->instance->lock);
-    size_t count = a->instance->subscriber_count;
-    a->subscribers = count ? xcalloc(count, sizeof(*a->subscribers)) : NULL;
+    size_t count = a->instance->subscriber_count, size = 0;
+    const struct subscriber *list = a->instance->subscribers;
+    for (size_t i = 0; i < count; i++)
+        size += sizeof(*list) + strlen(list[i].workflow) + strlen(list[i].trigger) +
+                strlen(list[i].channel) + 3;
+    a->subscribers = count ? xmalloc(size) : NULL;
     a->subscriber_count = count;
+    char *room = (char *)(a->subscribers + count);
     for (size_t i = 0; i < count; i++) {
-        const struct subscriber *s = &a->instance->subscribers[i];
-        a->subscribers[i] = (struct subscriber){xstrdup(s->workflow), xstrdup(s->trigger),
-                                                xstrdup(s->channel), s->queue_size};
+        a->subscribers[i] = list[i];
+        a->subscribers[i].workflow = copy_text(&room, list[i].workflow);
+        a->subscribers[i].trigger = copy_text(&room, list[i].trigger);
+        a->subscribers[i].channel = copy_text(&room, list[i].channel);
     }
     pthread_mutex_unlock(&a->instance->lock);
 }
