@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -465,6 +466,10 @@ static void run(void)
 
 static void report(void)
 {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    long long cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll +
+                       usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
     uint64_t least = UINT64_MAX, most = 0;
     int starved = 0;
     for (int i = 0; i < options.connections; i++) {
@@ -476,13 +481,13 @@ static void report(void)
     printf("{\"rate\":%.1f,\"p50_us\":%llu,\"p99_us\":%llu,\"max_us\":%llu,\"accepted\":%llu,"
            "\"refused\":%llu,\"errors\":%llu,\"reconnects\":%llu,\"delivered\":%llu,"
            "\"repeated\":%llu,\"unanswered\":%d,\"least\":%llu,\"most\":%llu,\"starved\":%d,"
-           "\"bytes\":%zu}\n",
+           "\"bytes\":%zu,\"load_cpu_us\":%lld}\n",
            (double)measured / options.seconds, (unsigned long long)percentile(0.5),
            (unsigned long long)percentile(0.99), (unsigned long long)percentile(1 - 1e-12),
            (unsigned long long)accepted, (unsigned long long)refused, (unsigned long long)errors,
            (unsigned long long)reconnects, (unsigned long long)delivered,
            (unsigned long long)repeated, in_flight, (unsigned long long)least,
-           (unsigned long long)most, starved, senders[0].request_size - body_at);
+           (unsigned long long)most, starved, senders[0].request_size - body_at, cpu_us);
 }
 
 static void read_options(int argc, char **argv)

@@ -19,6 +19,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FLOOR_SECRET = "bench"
 PATIENCE_S = 120
+# A measurement (or its floor's) during which other programs had more of the processors than this does not count where there is a better one.
+OTHERS_MAX = 0.1
 # What is measured, and the floor that its ratio is taken to. Floors come first: in a round they are measured beside what stands on them.
 CASES = {
     "floor: read": None,
@@ -91,6 +93,25 @@ def cpu_us(pid):
             with open(f"/proc/{one}/stat") as file:
                 ticks += sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[11:13])
     return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def busy_us():
+    """Processor time that all of the machine has spent so far."""
+    with open("/proc/stat") as file:
+        fields = [int(field) for field in file.readline().split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+class Meter:
+    """Processor time of a server, for each event, and the share of the machine that others took meanwhile."""
+
+    def __init__(self, pid):
+        self.pid, self.start, self.cpu, self.busy = pid, time.monotonic(), cpu_us(pid), busy_us()
+
+    def read(self, point):
+        used, busy, seconds = cpu_us(self.pid) - self.cpu, busy_us() - self.busy, time.monotonic() - self.start
+        point["cpu_us"] = used / point["accepted"]
+        point["others"] = max(0.0, (busy - used - point["load_cpu_us"]) / (seconds * 1e6 * os.cpu_count()))
 
 
 class Watch(threading.Thread):
@@ -193,16 +214,16 @@ class Bench:
         if mode == "forward":
             with self.target(connections, size) as (port, begin), \
                     process([self.floor, mode, folder, f"http://127.0.0.1:{port}/"], stdin=subprocess.PIPE) as floor:
-                port, before = floor.stdout.readline().strip(), cpu_us(floor.pid)
+                port, meter = floor.stdout.readline().strip(), Meter(floor.pid)
                 point = begin(f"{port} / {FLOOR_SECRET}")
-                point["cpu_us"] = (cpu_us(floor.pid) - before) / point["accepted"]
+                meter.read(point)
                 floor.stdin.close()
                 floor.wait(PATIENCE_S)
             return point
         with process([self.floor, mode, folder], stdin=subprocess.PIPE) as floor:
-            port, before = int(floor.stdout.readline()), cpu_us(floor.pid)
+            port, meter = int(floor.stdout.readline()), Meter(floor.pid)
             point = self.run_load(port, "/", connections, size)
-            point["cpu_us"] = (cpu_us(floor.pid) - before) / point["accepted"]
+            meter.read(point)
             floor.stdin.close()
             floor.wait(PATIENCE_S)
         if mode == "commit" and self.stored(folder) != point["accepted"]:
@@ -285,9 +306,9 @@ class Bench:
                 raise Failed("the sandbox's Segment has no secret for the endpoint")
             watch = Watch(runtime.pid)
             watch.start()
-            before = cpu_us(runtime.pid)
+            meter = Meter(runtime.pid)
             point = load(port, path, secret)
-            point["cpu_us"] = (cpu_us(runtime.pid) - before) / point["accepted"]
+            meter.read(point)
             point["memory"] = watch.end()
             runtime.kill()  # at once: what was answered has to be there all the same
             runtime.wait()
@@ -351,21 +372,32 @@ class Bench:
                 for size, connections in plan:
                     self.measure_point(round_, size, connections)
 
+    def settle(self):
+        """Waits until nobody else works on the machine, as long as it may."""
+        until = time.monotonic() + self.args.settle
+        while time.monotonic() < until:
+            before = busy_us()
+            time.sleep(0.25)
+            if (busy_us() - before) / (0.25e6 * os.cpu_count()) < 0.05:
+                return
+
     def measure_point(self, round_, size, connections):
-        rates = {}
+        floors = {}
         for case, floor in CASES.items():
             if self.args.only and not re.search(self.args.only, case):
                 continue
             mode = FLOOR_MODES.get(case)
+            self.settle()
             point = self.measure_floor(mode, connections, size) if mode else self.measure_runtime(case, connections, size)
-            rates[case] = point["rate"]
+            floors[case] = point
             point.update(case=case, connections=connections, size=size, round=round_)
-            if floor in rates:
-                point["ratio"] = round(point["rate"] / rates[floor], 3)
+            if floor in floors:
+                point["ratio"] = round(point["rate"] / floors[floor]["rate"], 3)
+                point["others"] = max(point["others"], floors[floor]["others"])
             self.points.append(point)
             if not self.args.quiet:
                 ratio = f"  {point['ratio']:.2f} of the floor" if "ratio" in point else ""
-                print(f"  {case:32}{size:>6} B {connections:>4} connections {point['rate']:>8.0f}/s {point['cpu_us']:>6.1f} µs of CPU each{ratio}", file=sys.stderr, flush=True)
+                print(f"  {case:32}{size:>6} B {connections:>4} connections {point['rate']:>8.0f}/s {point['cpu_us']:>6.1f} µs of CPU each, others {point['others']:3.0%}{ratio}", file=sys.stderr, flush=True)
 
 
 # ---- what came out
@@ -383,10 +415,13 @@ def summarize(bench, args):
                 points = [p for p in bench.points if (p["case"], p["size"], p["connections"]) == (case, size, connections)]
                 if not points:
                     continue
+                undisturbed = [p for p in points if p["others"] <= OTHERS_MAX]
+                rounds, points = len(points), undisturbed or points
                 most = max((p["memory"] for p in points if p.get("memory")), key=lambda m: m["anon"], default=None)
                 rows.append({"case": case, "bytes": points[0]["bytes"], "connections": connections, "rate": median(points, "rate"),
                              "cpu_us": median(points, "cpu_us"), "p50_us": median(points, "p50_us"), "p99_us": median(points, "p99_us"), "ratio": median(points, "ratio"),
                              "ratios": [p["ratio"] for p in points if "ratio" in p], "floor": CASES[case],
+                             "rounds": rounds, "undisturbed": len(undisturbed), "others": median(points, "others"),
                              "least": min(p["least"] for p in points), "most": max(p["most"] for p in points), "memory": most})
     return {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "command": " ".join(["bench/run.sh"] + sys.argv[1:]),
             "rounds": args.rounds, "seconds": args.seconds, "rows": rows, "idle": bench.idle[0] if bench.idle else None,
@@ -404,11 +439,13 @@ def time_text(us):
 
 
 def print_table(summary):
-    print(f"{summary['date']}, {summary['machine']}; {summary['command']}; medians of {summary['rounds']} rounds of {summary['seconds']} s\n")
+    print(f"{summary['date']}, {summary['machine']}; {summary['command']}; medians of {summary['rounds']} rounds of {summary['seconds']} s, "
+          f"of those that others did not disturb\n")
     print("| what | body | connections | requests/s | p50 | p99 | CPU each | of the floor | memory in load (anonymous / RSS) |")
     print("| --- |" + " --: |" * 8)
     for row in summary["rows"]:
         ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else ""
+        ratio += "" if row["undisturbed"] else " (disturbed)"
         memory_text = f"{row['memory']['anon']:.0f} / {row['memory']['rss']:.0f} MB" if row["memory"] else ""
         print(f"| {row['case']} | {row['bytes']} | {row['connections']} | {row['rate']:,.0f} | {time_text(row['p50_us'])} | "
               f"{time_text(row['p99_us'])} | {row['cpu_us']:.0f} µs | {ratio} | {memory_text} |")
@@ -433,6 +470,7 @@ def read_args():
     parser.add_argument("--bytes", type=numbers, default=[700, 20000], help="sizes of a body (700,20000)")
     parser.add_argument("--large-connections", type=numbers, default=[64], help="for all sizes but the first (64)")
     parser.add_argument("--starts", type=int, default=5, help="how often start-up is measured (%(default)s)")
+    parser.add_argument("--settle", type=float, default=0, help="wait so many seconds, at most, before each until nobody else works on the machine")
     parser.add_argument("--only", help="a regular expression: only these rows")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="the result as JSON, to standard output or a file")
     parser.add_argument("--smoke", action="store_true", help="a moment of everything, to see that it works; its numbers mean nothing")
@@ -441,7 +479,7 @@ def read_args():
     args.quiet = args.smoke
     args.waits = not args.smoke and args.starts > 1
     if args.smoke:
-        args.seconds, args.warmup, args.rounds, args.starts = 0.2, 0.0, 1, 1
+        args.seconds, args.warmup, args.rounds, args.starts, args.settle = 0.2, 0.0, 1, 1, 0
         args.connections, args.large_connections = [4], [4]
     return args
 
