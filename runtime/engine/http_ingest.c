@@ -248,8 +248,9 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
     struct err err = ERR_INIT;
     if (!is_let_in(&n))
         goto out;
-    n.is_unstored = has_flag(request, "runnel-nostore");
-    n.starts_nothing = has_flag(request, "runnel-notrigger");
+    /* Pipedream's names, too: senders that were written for it go on working */
+    n.is_unstored = has_flag(request, "runnel-nostore") || has_flag(request, "x-pd-nostore");
+    n.starts_nothing = has_flag(request, "runnel-notrigger") || has_flag(request, "x-pd-notrigger");
     int rc = http_event_write(&event, path, request, n.http->auth.kind == HTTP_AUTH_BEARER, &err);
     rc = rc ? rc : find_dedupe_id(&n, buf_str(&event), &err);
     if (rc == 0 && n.http->respond == RESPOND_WORKFLOW && !n.starts_nothing) {

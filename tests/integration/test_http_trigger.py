@@ -145,7 +145,7 @@ try:
     assert len(events(project, "once")) == 2
     before = len(events(project, "open"))
     assert request(url["open"], "POST", b"{}", {**JSON, "runnel-notrigger": "1"})[0] == 200
-    assert request(url["open"], "POST", b"{}", JSON, "?runnel-notrigger=1")[0] == 200
+    assert request(url["open"], "POST", b"{}", JSON, "?x-pd-notrigger=1")[0] == 200
     assert len(events(project, "open")) == before + 2
     runs = project.json("runs", "--limit", "500", "--workflow", "open")
     assert len(runs) == before, "kept as events, but nothing ran"
