@@ -7,8 +7,11 @@ enum { LOOK_MS = 50, DOWN_MS = 90000 };
 
 static int run_endpoints(const struct args *args)
 {
-    static const struct column columns[] = {
-        {"WORKFLOW", "workflow"}, {"TRIGGER", "namespace"}, {"STATE", "state"}, {"URL", "url"}};
+    static const struct column columns[] = {{"WORKFLOW", "workflow"},
+                                            {"TRIGGER", "namespace"},
+                                            {"STATE", "state"},
+                                            {"AUTH", "auth"},
+                                            {"URL", "url"}};
     return cli_list(args, "endpoints", columns, COUNT_OF(columns),
                     "no trigger has an endpoint: `runnel up` deploys them");
 }

@@ -60,6 +60,15 @@ static void read_suspend(struct steps_reader *reader, const struct json *item, s
     json_free(standard);
 }
 
+static bool has_waiting_sender(const struct workflow *workflow)
+{
+    for (size_t i = 0; i < workflow->trigger_count; i++)
+        if (workflow->triggers[i].kind == TRIGGER_HTTP &&
+            str_eq_c(json_get_text(workflow->triggers[i].config, "respond"), "workflow"))
+            return true;
+    return false;
+}
+
 static void read_respond(struct steps_reader *reader, const struct json *item, struct step *step)
 {
     static const char *const keys[] = {"respond", NULL};
@@ -68,6 +77,9 @@ static void read_respond(struct steps_reader *reader, const struct json *item, s
     step->kind = STEP_RESPOND;
     step_check_keys(reader->file, item, keys, "a \"respond\"");
     check_keys(reader->file, value, respond_keys, "\"respond\"");
+    if (!has_waiting_sender(reader->workflow) && !reader->file->load->is_kept)
+        warn_name(reader->file, json_get(item, "respond"),
+                  "nobody waits for this response: no trigger says http: { respond: workflow }");
     const struct json *status = json_get(value, "status");
     if (status && !is_expression(status))
         (void)field_count(reader->file, value, "status", 100, 599, 200);

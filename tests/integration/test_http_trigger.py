@@ -67,6 +67,9 @@ try:
 """ + FILM[7:])
     write(project, "silent", "{ respond: workflow }")
     write(project, "sick", "{ respond: workflow }", 'steps:\n  - namespace: bad\n    uses: swapi-get-film\n    props: { film: "{{steps.trigger.event.nothing.here}}" }\n')
+    write(project, "unheard", "{}", "steps:\n" + respond.replace("steps.film.$return_value.title", "steps.trigger.event.path") % "")
+    assert "nobody waits for this response" in project.run("check").stdout
+    os.remove(f"{project.dir}/workflows/unheard.yaml")
     ready = project.up()
     url = {e["workflow"]: e["url"] for e in project.json("endpoints")}
     listed = {e["workflow"]: e for e in project.json("endpoints")}
