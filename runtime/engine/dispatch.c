@@ -21,7 +21,9 @@ struct ended_waiter {
 struct parked {
     struct dispatcher *d;
     uint64_t run_id;
-    uint64_t timer; /* 0: none */
+    uint64_t timer;    /* 0: none */
+    struct slot *slot; /* where it holds a place; NULL */
+    char *key;         /* and in which lane; NULL */
 };
 
 struct dispatcher *dispatcher_new(struct engine *engine)
@@ -40,6 +42,13 @@ static void slot_free(void *value)
     free(slot);
 }
 
+static void parked_free(void *value)
+{
+    struct parked *parked = value;
+    free(parked->key);
+    free(parked);
+}
+
 void dispatcher_free(struct dispatcher *d)
 {
     if (!d)
@@ -50,7 +59,7 @@ void dispatcher_free(struct dispatcher *d)
         strands_discard(run); /* their answers will not come any more */
         run_drop(run);
     }
-    map_release(&d->parked, free);
+    map_release(&d->parked, parked_free);
     map_release(&d->slots, slot_free);
     map_release(&d->woken, NULL);
     while (d->waiters) {
@@ -290,25 +299,42 @@ static struct str park_key(const uint64_t *run_id)
     return str_n((const char *)run_id, sizeof(*run_id));
 }
 
+/* Gives up the place that it held: the run takes one again when it is loaded. */
+static void unpark(struct parked *parked)
+{
+    if (parked->slot)
+        parked->slot->active--;
+    if (parked->slot && parked->key)
+        lane_left(parked->slot, parked->key);
+    parked_free(parked);
+}
+
 static void wake_parked(void *ctx)
 {
     struct parked *parked = ctx;
     struct dispatcher *d = parked->d;
     uint64_t run_id = parked->run_id;
     (void)map_remove(&d->parked, park_key(&run_id));
-    free(parked);
+    unpark(parked);
     if (!d->is_stopping)
         run_load(d, run_id, false);
 }
 
-void dispatcher_park(struct dispatcher *d, uint64_t run_id, int64_t wake_ms)
+void dispatcher_park(struct dispatcher *d, uint64_t run_id, int64_t wake_ms, struct run *run)
 {
     struct parked *parked = xcalloc(1, sizeof(*parked));
     parked->d = d;
     parked->run_id = run_id;
+    if (run && run->holds_slot) {
+        parked->slot = run->slot;
+        parked->key = run->key ? xstrdup(run->key) : NULL;
+        run->holds_slot = false;
+    }
     if (wake_ms)
         parked->timer = loop_timer(d->engine->loop, wake_ms, wake_parked, parked);
-    free(map_put(&d->parked, park_key(&run_id), parked));
+    struct parked *before = map_put(&d->parked, park_key(&run_id), parked);
+    if (before)
+        unpark(before);
 }
 
 static struct run *find_run(struct dispatcher *d, uint64_t id)
@@ -326,7 +352,7 @@ static struct run *bring_back(struct dispatcher *d, uint64_t run_id, bool is_can
     if (parked) {
         if (parked->timer)
             (void)loop_cancel(d->engine->loop, parked->timer);
-        free(parked);
+        unpark(parked);
         d->is_bringing_back = true; /* it is not to leave again at once */
         run_load(d, run_id, is_cancelled);
         d->is_bringing_back = false;

@@ -125,7 +125,7 @@ void dispatcher_recover(struct dispatcher *d)
     for (size_t i = 0; i < found.count; i++) {
         struct interrupted *run = &found.list[i];
         if (run->wake_ms >= 0) {
-            dispatcher_park(d, run->id, run->wake_ms);
+            dispatcher_park(d, run->id, run->wake_ms, NULL);
             parked++;
         } else {
             run_load(d, run->id, false);

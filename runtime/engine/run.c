@@ -323,6 +323,7 @@ static void commit_settled(void *ctx)
     void (*then_run)(struct run *) = c->then_run;
     commit_free(c);
     if (strand) {
+        strand->state = STRAND_READY;
         if (strand_is_wanted(strand))
             then(strand);
         run_settle(run);
@@ -486,14 +487,12 @@ static void leave(struct run *run)
         return;
     }
     int64_t wake_ms = run_next_wake(run);
-    bool must_park = !dispatcher_is_stopping(dispatcher);
-    uint64_t id = run->id;
     run->end_status = "parked"; /* never written: the strands are dropped, not the run */
     if (run->main)
         strand_abandon(run->main);
     assert(!run->strands);
-    if (must_park)
-        dispatcher_park(dispatcher, id, wake_ms);
+    if (!dispatcher_is_stopping(dispatcher))
+        dispatcher_park(dispatcher, run->id, wake_ms, run);
     dispatcher_run_left(dispatcher, run, false);
 }
 
@@ -513,10 +512,8 @@ static bool is_idle(const struct run *run, bool is_stopping, bool *ret_can_leave
             continue;
         if (s->wait.kind == WAIT_RUN || (s->wait.until_ms && s->wait.until_ms < soon))
             *ret_can_leave &= is_stopping;
-        if (s->wait.kind == WAIT_RETRY) {
-            *ret_can_leave &= is_stopping; /* it holds its place */
-            *ret_only_pauses = false;
-        }
+        if (s->wait.kind == WAIT_RETRY)
+            *ret_only_pauses = false; /* it keeps its place among the workers */
     }
     return true;
 }

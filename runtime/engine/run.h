@@ -157,8 +157,10 @@ void dispatcher_run_left(struct dispatcher *dispatcher, struct run *run, bool ha
 struct engine *dispatcher_engine(struct dispatcher *dispatcher);
 /* Takes a run that does not come from the queue (recovered, woken). */
 void dispatcher_adopt(struct dispatcher *dispatcher, struct run *run, const char *workflow);
-/* A run that waits leaves memory; it is loaded again at wake_ms (0: only when it is asked for). */
-void dispatcher_park(struct dispatcher *dispatcher, uint64_t run_id, int64_t wake_ms);
+/* A run that waits leaves memory; it is loaded again at wake_ms (0: only when it is asked for). A
+ * place that `run` (NULL: none) holds among the workers is held on in its name. */
+void dispatcher_park(struct dispatcher *dispatcher, uint64_t run_id, int64_t wake_ms,
+                     struct run *run);
 /* A paused run stops counting against the workers; a going-on one counts again. */
 void dispatcher_release_slot(struct run *run);
 void dispatcher_take_slot(struct run *run);

@@ -347,6 +347,7 @@ struct auth_wait {
 
 static void all_accounts(struct strand *strand)
 {
+    strand->state = STRAND_READY;
     if (strand->auth_err.code)
         step_fail_attempt(strand, strand->auth_err.code, strand->auth_err.text);
     else
@@ -513,6 +514,7 @@ static void take_resolution(void *ctx)
 {
     struct resolution *r = ctx;
     struct run *run = r->strand->run;
+    r->strand->state = STRAND_READY;
     if (!strand_is_wanted(r->strand))
         expr_result_release(&r->result);
     else if (r->code)

@@ -70,6 +70,19 @@ steps:
 steps:
   - { namespace: film, uses: swapi-get-film, props: { film: "{{steps.trigger.event.x}}" } }
 """,
+    "script": """
+steps:
+  - namespace: which
+    if: "{{[1, 2, 3].map(n => n * 2).includes(steps.trigger.event.n)}}"
+    steps:
+      - { namespace: bad_account, uses: swapi-get-film, props: { film: "{{(() => { throw new Error('no film') })()}}" }, on_error: continue }
+      - { namespace: quit, end: "{{['even', steps.trigger.event.n].join(' ')}}" }
+  - { namespace: odd, end: { reason: "{{`odd ${steps.trigger.event.n}`}}", status: failed } }
+""",
+    "patient": """
+steps:
+  - { namespace: film, uses: swapi-get-film, props: { film: "{{steps.trigger.event.film}}" }, retry: { on: all, attempts: 2, backoff: { initial: 6s, max: 6s } } }
+""",
     "pause": """
 steps:
   - { namespace: nap, delay: "{{steps.trigger.event.ms}}" }
@@ -165,6 +178,18 @@ try:
     assert run("outer", {"x": "1"})["exit_reason"] == "A New Hope"
     outer = run("outer", {"x": "99"}, check=False)
     assert outer["status"] == "failed" and "of the workflow \"inner\" failed" in outer["error"]["text"], outer["error"]
+
+    # the same with expressions that need the engine
+    script = run("script", {"n": 4})
+    assert script["exit_reason"] == "even 4" and paths(script, "failed") == ["which.bad_account"], script
+    script = run("script", {"n": 5}, check=False)
+    assert script["status"] == "failed" and script["error"]["text"] == "odd 5", script
+
+    # a run that waits for its next attempt leaves memory and comes back
+    patient = begin("patient", {"film": "99"})
+    eventually("it waits", lambda: status(patient) == "waiting")
+    eventually("it failed", lambda: status(patient) == "failed")
+    assert [s["attempt"] for s in project.json("inspect", patient)["steps"]] == [1, 2]
 
     # a failing run tells its error workflow
     assert run("failing", {}, check=False)["status"] == "failed"
