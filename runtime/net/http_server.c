@@ -291,14 +291,16 @@ static int take_request(struct http_server *server, struct http_slot *slot,
         return 503;
     }
     if (head->is_chunked || head->length) {
-        bool is_open =
-            http_slot_set(slot, HTTP_SLOT_READING, start_ms, start_ms + server->options.request_ms);
-        status = is_open ? read_body(server, slot, conn, ret_why) : 408;
+        (void)http_slot_set(slot, HTTP_SLOT_READING, start_ms,
+                            start_ms + server->options.request_ms);
+        status = read_body(server, slot, conn, ret_why);
         if (status && status != 413 && !http_slot_set(slot, HTTP_SLOT_READING, start_ms, 0))
             status = 408;
     }
+    /* A silent connection may have been chosen to go in the moment in which a request came: what has
+     * arrived whole is served, and the connection closed behind it. */
     if (!status && !http_slot_set(slot, HTTP_SLOT_HANDLING, now_ms, 0))
-        status = 408;
+        head->keeps_alive = false;
     if (status == 408)
         *ret_why = "the request did not arrive in time";
     return status;
