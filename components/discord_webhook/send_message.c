@@ -154,6 +154,13 @@ static const struct rn_prop props[] = {
     {.name = "username", .definition_of = DISCORD_PROP, .definition = "username"},
     {.name = "avatarURL", .definition_of = DISCORD_PROP, .definition = "avatarURL"},
     {.name = "embeds", .definition_of = DISCORD_PROP, .definition = "embeds"},
+    {.name = "includeSentViaPipedream",
+     .type = RN_BOOLEAN,
+     .flags = RN_OPTIONAL | RN_HIDDEN,
+     .label = "Include link to workflow",
+     .description = "Taken so that files from Pipedream can be used as they are; there it adds a "
+                    "link to pipedream.com to the text. Nothing is added here.",
+     .default_json = "false"},
     {.name = "allowedMentions",
      .type = RN_STRING | RN_LIST,
      .flags = RN_OPTIONAL,
