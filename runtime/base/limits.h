@@ -16,7 +16,7 @@
 #define LIMIT_HTTP_IDLE_MS 5000     /* keep-alive */
 #define LIMIT_HTTP_THREADS 256      /* connections served at once, per listener */
 #define LIMIT_HTTP_QUERY_PARAMS 256
-#define LIMIT_STREAMS 4096 /* server-sent event streams open at once */
+#define LIMIT_STREAMS 2048 /* server-sent event streams open at once */
 
 /* JSON */
 #define LIMIT_JSON_BYTES MIB(64)
