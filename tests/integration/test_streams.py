@@ -164,8 +164,8 @@ finally:
 project = Project()
 try:
     pathlib.Path(project.dir, "workflows/hook.yaml").write_text(WORKFLOW.replace("steps:", "settings: { throttle: { limit: 0, interval: 1m } }\nsteps:"))
-    with open(f"{project.dir}/runnel.yaml", "a") as out:
-        out.write("limits: { store: 1MiB }\n")
+    settings = pathlib.Path(project.dir, "runnel.yaml")
+    settings.write_text(settings.read_text().replace("store: 4GiB", "store: 1MiB"))
     ready = project.up()
     token = pathlib.Path(project.dir, ".runnel/admin-token").read_text().strip()
     url = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "hook")
