@@ -246,13 +246,7 @@ static const struct rn_prop props[] = {
      .content =
          "Google looks for the last row of the table by itself; hidden or formatted rows and "
          "columns can lead it astray."},
-    {.name = "drive",
-     .type = RN_STRING,
-     .flags = RN_OPTIONAL,
-     .label = "Drive",
-     .description =
-         "The id of a shared drive to choose the spreadsheet from; your own drive if left "
-         "out."},
+    {.name = "drive", .definition_of = SHEETS_PROP, .definition = "watchedDrive"},
     {.name = "sheetId",
      .definition_of = SHEETS_PROP,
      .definition = "sheetID",

@@ -6,6 +6,7 @@
 
 #define SHEETS_BASE "https://sheets.googleapis.com/v4/spreadsheets/"
 #define DRIVE_FILES "https://www.googleapis.com/drive/v3/files"
+#define DRIVE_DRIVES "https://www.googleapis.com/drive/v3/drives"
 #define TOKEN_INFO "https://www.googleapis.com/oauth2/v3/tokeninfo"
 #define SCOPES                                                                                     \
     "https://www.googleapis.com/auth/spreadsheets "                                                \
@@ -178,6 +179,39 @@ static int32_t spreadsheet_options(struct rn_run *run, const struct rn_options_q
     return 0;
 }
 
+/* The user's own drive, and the shared ones. A token that may not list those has its own all the
+ * same. */
+static int32_t drive_options(struct rn_run *run, const struct rn_options_query *query)
+{
+    const char *token = get_text(run, query->prev_context, "pageToken");
+    const struct rn_pair pairs[] = {{"pageSize", "100"}, {"pageToken", token}};
+    struct rn_http_request request = RN_HTTP_REQUEST_INIT(NULL);
+    request.query = pairs;
+    request.query_count = token ? 2 : 1;
+    request.flags = RN_HTTP_SAFE | RN_HTTP_ANY_STATUS;
+    const struct rn_http_response *response = NULL;
+    if (!token)
+        rn_option(run, "My Drive", rn_json_string(run, "My Drive"));
+    int32_t err = sheets_request(run, DRIVE_DRIVES, &request, &response);
+    if (err)
+        return err;
+    if (response->status >= 400) {
+        rn_log(run, RN_LOG_WARN, "the account may not list shared drives");
+        return 0;
+    }
+    const struct rn_json *drives = rn_json_get(run, response->json, "drives");
+    for (const struct rn_json *d = rn_json_first(run, drives); d; d = rn_json_next(run, d))
+        if (get_text(run, d, "id"))
+            rn_option(run, get_text(run, d, "name"), rn_json_string(run, get_text(run, d, "id")));
+    const char *next = get_text(run, response->json, "nextPageToken");
+    if (next && next[0]) {
+        struct rn_json *context = rn_json_object(run);
+        rn_json_set(run, context, "pageToken", rn_json_string(run, next));
+        rn_options_context(run, context);
+    }
+    return 0;
+}
+
 static int32_t worksheet_options(struct rn_run *run, const struct rn_options_query *query)
 {
     const char *spreadsheet = get_text(run, query->params, "sheetId");
@@ -271,6 +305,13 @@ static const struct rn_auth auths[] = {
 };
 
 static const struct rn_prop definitions[] = {
+    {.name = "watchedDrive",
+     .type = RN_STRING,
+     .flags = RN_OPTIONAL | RN_WITH_LABEL,
+     .label = "Drive",
+     .description = "The drive to choose the spreadsheet from: your own if left out, or a shared "
+                    "one by its id.",
+     .options = drive_options},
     {.name = "sheetID",
      .type = RN_STRING,
      .flags = RN_USE_QUERY | RN_WITH_LABEL,

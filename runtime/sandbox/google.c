@@ -186,18 +186,27 @@ static void describe(struct visit *visit)
 
 static void files(struct visit *visit)
 {
-    struct str scope = STR_NONE;
     const char *search = json_get_c(visit->query, "q");
-    if (!google_token_is_good(visit->sandbox, visit_bearer(visit), &scope)) {
-        sheets_refuse(visit, 401, "Request had invalid authentication credentials.");
-        return;
-    }
     bool is_found = !search || !strstr(search, "name contains") ||
                     strstr(search, "name contains 'Sandbox") ||
                     strstr(search, "name contains 'sandbox");
     reply_text(visit, 200,
                is_found ? "{\"files\":[{\"id\":\"sandbox-sheet\",\"name\":\"Sandbox sheet\"}]}"
                         : "{\"files\":[]}");
+}
+
+static void drive(struct visit *visit)
+{
+    struct str scope = STR_NONE;
+    if (!google_token_is_good(visit->sandbox, visit_bearer(visit), &scope))
+        sheets_refuse(visit, 401, "Request had invalid authentication credentials.");
+    else if (visit_is(visit, "GET", "drive/v3/files"))
+        files(visit);
+    else if (visit_is(visit, "GET", "drive/v3/drives"))
+        reply_text(visit, 200,
+                   "{\"drives\":[{\"id\":\"0ASandboxDrive\",\"name\":\"Sandbox team\"}]}");
+    else
+        sheets_refuse(visit, 404, "Not Found");
 }
 
 void google_visit(struct visit *visit)
@@ -213,8 +222,8 @@ void google_visit(struct visit *visit)
     } else if (visit_is(visit, "GET", "oauth2/v3/tokeninfo") ||
                visit_is(visit, "GET", "tokeninfo")) {
         describe(visit);
-    } else if (visit_is(visit, "GET", "drive/v3/files")) {
-        files(visit);
+    } else if (visit_has(visit, 0, "drive")) {
+        drive(visit);
     } else {
         google_refuse(visit, 404, "Not Found");
     }

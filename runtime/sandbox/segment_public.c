@@ -12,6 +12,7 @@ enum {
     PAGE_DEFAULT = 200,
     PAGE_MAX = 1000,
     CATALOG_PADDING = 250,
+    DESTINATIONS_MAX = 1000,
 };
 
 #define METADATA_ID "614a3c7d791c91c41bae7599"
@@ -236,6 +237,10 @@ static void create_destination(struct visit *visit)
     }
     if (!json_is(settings, JSON_OBJECT)) {
         invalid(visit, "settings", "settings is required");
+        return;
+    }
+    if (json_count(all) >= DESTINATIONS_MAX) {
+        segment_public_refuse(visit, 400, "the sandbox keeps 1000 destinations at most");
         return;
     }
     char *id = new_id(visit->sandbox, "dst");

@@ -27,6 +27,7 @@ try:
 
     sheets = {"googleSheets": {"account": "google"}}
     rows = "google_sheets-add-multiple-rows"
+    assert offered(rows, "drive", sheets)[0] == [("My Drive", "My Drive"), ("Sandbox team", "0ASandboxDrive")]
     assert offered(rows, "sheetId", sheets)[0] == [("Sandbox sheet", "sandbox-sheet")]
     assert offered(rows, "sheetId", sheets, "--query", "budget")[0] == []
     values, _ = offered(rows, "worksheetId", {**sheets, "sheetId": "sandbox-sheet"})

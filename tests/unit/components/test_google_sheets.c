@@ -208,7 +208,19 @@ static void format_is_reset(void **state)
 static void options(void **state)
 {
     (void)state;
+    static const char drives[] = "https://www.googleapis.com/drive/v3/drives?pageSize=100";
     struct rn_test *t = start_sheets("0", "[]");
+    rn_test_expect_json(
+        t, "GET", drives, NULL, 200,
+        "{\"nextPageToken\":\"p2\",\"drives\":[{\"id\":\"0A\",\"name\":\"Team\"}]}");
+    RN_TEST_OK(t, rn_test_options(t, KEY, "drive", 0, NULL, NULL));
+    RN_TEST_JSON(t, rn_test_offered(t),
+                 "[{\"label\":\"My Drive\",\"value\":\"My Drive\"},{\"label\":\"Team\",\"value\":"
+                 "\"0A\"}]");
+    RN_TEST_JSON(t, rn_test_context(t), "{\"pageToken\":\"p2\"}");
+    rn_test_expect_json(t, "GET", drives, NULL, 403, "{\"error\":{\"code\":403}}");
+    RN_TEST_OK(t, rn_test_options(t, KEY, "drive", 0, NULL, NULL));
+    RN_TEST_JSON(t, rn_test_offered(t), "[{\"label\":\"My Drive\",\"value\":\"My Drive\"}]");
     rn_test_expect_json(
         t, "GET", NULL, NULL, 200,
         "{\"nextPageToken\":\"n2\",\"files\":[{\"id\":\"id1\",\"name\":\"Budget\"}]}");
