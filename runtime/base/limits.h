@@ -52,6 +52,8 @@
 #define LIMIT_LOG_LINE KIB(64)
 #define LIMIT_LOG_BYTES MIB(1)     /* a call */
 #define LIMIT_EXPORT_BYTES MIB(16) /* a step */
+#define LIMIT_RERUN_CONTEXT KIB(64)
+#define LIMIT_RERUNS 10000
 #define LIMIT_DEDUPE_IDS 10000     /* `dedupe: { remember: N }` of a source */
 #define LIMIT_SOURCE_RUN_MS 30000
 #define LIMIT_HOOK_MS 60000

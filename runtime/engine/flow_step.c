@@ -70,6 +70,10 @@ bool flow_wait_of(const struct strand *strand, const struct json *flow, struct w
 {
     struct str kind = json_get_text(flow, "kind");
     int64_t ms = json_get_i64(flow, "ms", 0);
+    if (ms > LIMIT_DELAY_MS) /* hosts check it; nobody here trusts them */
+        ms = LIMIT_DELAY_MS;
+    if (ms < 0)
+        ms = 0;
     *ret = (struct wait){.until_ms = clock_now_ms() + ms};
     if (str_eq_c(kind, "delay")) {
         ret->kind = WAIT_DELAY;

@@ -281,7 +281,7 @@ static void call_plugin(struct strand *strand)
     strand_idempotency_key(strand, key);
     resume_token(run->engine, run->id, strand->position, strand->attempt, token);
     fault_point("step.before_call");
-    struct buf json = BUF_INIT(MIB(4));
+    struct buf json = BUF_INIT(LIMIT_FRAME_BYTES);
     buf_addf(
         &json,
         "{\"op\":\"action_run\",\"component\":\"%s\",\"run\":\"%s\",\"step\":\"%s\",\"attempt\":%u,"

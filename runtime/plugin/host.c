@@ -244,6 +244,10 @@ static int do_action_run(struct run *run, struct handling *h, struct err *err)
     const char *key = json_get_c(h->message, "idempotency_key");
     run->idempotency_key = key ? key : "";
     run->attempt = (uint32_t)json_get_i64(h->message, "attempt", 1);
+    const char *resume_url = json_get_c(h->message, "resume_url");
+    run->resume_url = resume_url ? resume_url : "";
+    run->runs = (uint32_t)json_get_i64(h->message, "runs", 1);
+    run->rerun = json_get(h->message, "rerun");
     return run_call(run, run->component->def.run, "run()");
 }
 

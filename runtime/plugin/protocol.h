@@ -6,7 +6,9 @@
  *                     [0: the body, byte for byte], or "event":i [the event's JSON]
  *   hook              "hook":"deploy"|"activate"|"deactivate", component, instance, version,
  *                     ["snapshot":i]
- *   action_run        component, run, step, attempt, idempotency_key, auth [0: props, an object]
+ *   action_run        component, run, step, attempt, idempotency_key, auth, runs, "resume_url":
+ *                     the base of <base>/resume and <base>/cancel, "rerun":{context?, callback?}?
+ *                     [0: props, an object]
  *   options           component, prop, page, query, "context":…, auth [0: props so far]
  *   additional_props  component, "previous":[…], auth [0: props so far]
  *   test              app, auth
@@ -27,6 +29,7 @@
  *                     rn_respond() was called
  *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?, "respond":{"status":N,
  *                     "headers":{}, "body":"text" or {"$base64":…}?, "immediate":bool}?
+ *                     "flow":{"kind":"delay"|"suspend"|"rerun", "ms":N, "max":N?, "context":…?}?
  *   options           "options":[{"label","value"}], "context":…?
  *   additional_props  "props":[described props]
  * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made

@@ -116,6 +116,10 @@ static void write_action(struct run *run, struct result *r)
     buf_addf(&r->json, ",\"exports\":%u", add_section(r, text));
     if (!run->err.code)
         write_respond(run, r);
+    if (!run->err.code && run->flow.kind) {
+        buf_add_c(&r->json, ",\"flow\":");
+        run_write_flow(run, &r->json);
+    }
     if (!run->exit_reason)
         return;
     buf_add_c(&r->json, ",\"exit\":{\"reason\":");

@@ -21,6 +21,8 @@ void run_init(struct run *run, enum run_op op, const struct run_services *servic
     run->writes_end = &run->writes;
     run->exports_end = &run->exports;
     run->attempt = 1;
+    run->resume_url = "";
+    run->runs = 1;
     run->idempotency_key = "";
     run->retry_after_ms = -1;
     run->db_bytes = SIZE_MAX;
@@ -370,4 +372,8 @@ const struct rn_api run_api = {
     .text = api_text,
     .temp_dir = api_temp_dir,
     .respond_now = api_respond_now,
+    .flow_wait = api_flow_wait,
+    .flow_url = api_flow_url,
+    .runs = api_runs,
+    .rerun_value = api_rerun_value,
 };

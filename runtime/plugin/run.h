@@ -83,6 +83,14 @@ struct run_response {
     bool is_immediate; /* an action's */
 };
 
+/* A wait that the action asked for. */
+struct run_flow {
+    int32_t kind; /* RN_FLOW_DELAY …; 0: none */
+    int64_t ms;
+    uint32_t max;
+    struct str context; /* JSON text; empty: none */
+};
+
 struct run_fetched {
     struct fetch_response response;
     struct run_fetched *next;
@@ -107,6 +115,9 @@ struct run {
     struct run_request request;
     const char *idempotency_key;
     uint32_t attempt;
+    const char *resume_url;   /* the base: /resume and /cancel are added */
+    uint32_t runs;            /* of the step, from 1 */
+    const struct json *rerun; /* {context?, callback?}; NULL: none */
 
     /* outputs */
     struct run_write *writes, **writes_end;
@@ -116,7 +127,8 @@ struct run {
     struct run_response response;
     struct run_export *exports, **exports_end;
     size_t export_bytes;
-    const char *exit_reason;      /* NULL: not called */
+    const char *exit_reason; /* NULL: not called */
+    struct run_flow flow;
     struct json *options;         /* list, or NULL */
     struct json *options_context; /* or NULL */
     struct json *added_props;     /* list of descriptions, or NULL */
@@ -252,6 +264,14 @@ int32_t api_export(struct rn_run *, const char *name, const struct rn_json *valu
 int32_t api_flow_exit(struct rn_run *, const char *reason);
 const char *api_idempotency_key(struct rn_run *, uint32_t index);
 uint32_t api_attempt(struct rn_run *);
+
+int32_t api_flow_wait(struct rn_run *, int32_t kind, int64_t ms, const struct rn_json *context,
+                      uint32_t max);
+const char *api_flow_url(struct rn_run *, bool is_cancel);
+uint32_t api_runs(struct rn_run *);
+const struct rn_json *api_rerun_value(struct rn_run *, bool is_callback);
+/* Appends the wait as the runtime reads it: {"kind":…,"ms":…,"max":…,"context":…}. */
+void run_write_flow(const struct run *run, struct buf *out);
 
 int32_t api_http(struct rn_run *, const struct rn_http_request *, const struct rn_http_response **);
 int32_t api_execute(struct rn_run *, const char *prop, const struct rn_http_response **ret);

@@ -31,6 +31,7 @@ enum slot {
     SLOT_EXPORTS,
     SLOT_EXPORT,
     SLOT_EXIT,
+    SLOT_FLOW,
     SLOT_EMITS,
     SLOT_RESPONSE,
     SLOT_DB,
@@ -48,7 +49,8 @@ struct rn_test {
     int failures;
     int64_t now_ms;
     int64_t timeout_ms;
-    uint32_t attempt;
+    uint32_t attempt, runs;
+    struct json *rerun;
     atomic_bool cancelled;
     /* state */
     struct json *props, *auth, *endpoints, *db;
@@ -56,6 +58,7 @@ struct rn_test {
     struct json *requests;
     /* of the last call; NULL: nothing of that kind */
     char *error, *exit_reason;
+    struct json *flow;
     int64_t retry_after_ms, slept_ms;
     struct json *exports, *emits, *response, *offered, *context, *added, *logs;
     char *texts[SLOT_COUNT];

@@ -27,7 +27,7 @@ struct rn_test *rn_test_new(const struct rn_plugin *tables)
     struct rn_test *test = xcalloc(1, sizeof(*test));
     test->plugin = plugin;
     test->timeout_ms = LIMIT_STEP_MS;
-    test->attempt = 1;
+    test->attempt = test->runs = 1;
     test->retry_after_ms = -1;
     test->props = json_new_object();
     test->auth = json_new_object();
@@ -43,7 +43,7 @@ struct rn_test *rn_test_new(const struct rn_plugin *tables)
 static void clear_call(struct rn_test *test)
 {
     struct json **values[] = {&test->exports, &test->emits, &test->response, &test->offered,
-                              &test->context, &test->added, &test->logs};
+                              &test->context, &test->added, &test->logs,     &test->flow};
     for (size_t i = 0; i < COUNT_OF(values); i++) {
         json_free(*values[i]);
         *values[i] = NULL;
@@ -67,6 +67,7 @@ void rn_test_free(struct rn_test *test)
     json_free(test->endpoints);
     json_free(test->db);
     json_free(test->requests);
+    json_free(test->rerun);
     while (test->script) {
         struct exchange *next = test->script->next;
         exchange_free(test->script);
@@ -148,6 +149,20 @@ void rn_test_set_attempt(struct rn_test *test, uint32_t attempt)
     test->attempt = attempt;
 }
 
+void rn_test_set_runs(struct rn_test *test, uint32_t runs, const char *context,
+                      const char *callback)
+{
+    json_free(test->rerun);
+    test->runs = runs;
+    test->rerun = json_new_object();
+    if (context)
+        json_set(test->rerun, "context",
+                 test_parse(test, "rn_test_set_runs", context, JSON_OBJECT));
+    if (callback)
+        json_set(test->rerun, "callback",
+                 test_parse(test, "rn_test_set_runs", callback, JSON_OBJECT));
+}
+
 void rn_test_set_cancelled(struct rn_test *test, bool is_cancelled)
 {
     atomic_store(&test->cancelled, is_cancelled);
@@ -216,6 +231,9 @@ static bool begin(struct rn_test *test, struct run *run, enum run_op op, const c
     run->db = test->db;
     run->attempt = test->attempt;
     run->idempotency_key = "run_test:step";
+    run->resume_url = "https://runnel.test/r/run_test";
+    run->runs = test->runs;
+    run->rerun = test->rerun;
     if (op == RUN_TEST)
         return true;
     run->component = plugin_component(test->plugin, str_from(key));
@@ -279,6 +297,17 @@ static struct json *response_of(const struct run_response *response)
     return object;
 }
 
+static struct json *flow_of(const struct run *run)
+{
+    if (!run->flow.kind)
+        return NULL;
+    struct buf text = BUF_INIT(LIMIT_FRAME_BYTES);
+    run_write_flow(run, &text);
+    struct json *flow = parse_text(buf_str(&text));
+    buf_release(&text);
+    return flow;
+}
+
 /* Keeps what the call gave; a call that failed gives its error and its exports only. */
 static int32_t end(struct rn_test *test, struct run *run, int code)
 {
@@ -293,6 +322,7 @@ static int32_t end(struct rn_test *test, struct run *run, int code)
         test->emits = emits_of(run);
         test->response = response_of(&run->response);
         test->exit_reason = run->exit_reason ? xstrdup(run->exit_reason) : NULL;
+        test->flow = flow_of(run);
         test->offered = run->options ? json_copy(run->options) : NULL;
         test->context = run->options_context ? json_copy(run->options_context) : NULL;
         test->added = run->added_props ? json_copy(run->added_props) : NULL;
@@ -433,6 +463,11 @@ const char *rn_test_export(struct rn_test *test, const char *name)
 const char *rn_test_exit_reason(struct rn_test *test)
 {
     return test_keep(test, SLOT_EXIT, test->exit_reason ? xstrdup(test->exit_reason) : NULL);
+}
+
+const char *rn_test_flow(struct rn_test *test)
+{
+    return test_json(test, SLOT_FLOW, test->flow);
 }
 
 size_t rn_test_emit_count(struct rn_test *test)

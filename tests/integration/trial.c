@@ -150,6 +150,37 @@ SOURCE(last, RN_DEDUPE_LAST);
 
 /* ---- the action: "what" says what it does */
 
+/* Says where it stands, and asks for a wait; a rerun carries the count of its runs along. */
+static int32_t hold_up(struct rn_run *run, const char *what)
+{
+    int64_t ms = 0, max = 0, seen = 0;
+    (void)rn_json_to_integer(run, rn_prop(run, "ms"), &ms);
+    (void)rn_json_to_integer(run, rn_prop(run, "max"), &max);
+    const struct rn_json *before = rn_rerun_context(run), *callback = rn_callback_request(run);
+    (void)rn_json_to_integer(run, rn_json_get(run, before, "seen"), &seen);
+    struct rn_json *said = rn_json_object(run), *context = rn_json_object(run);
+    int32_t err = rn_json_set(run, said, "runs", rn_json_integer(run, rn_runs(run)));
+    if (!err)
+        err = rn_json_set(run, said, "seen", rn_json_integer(run, seen));
+    if (!err && callback)
+        err = rn_json_set(run, said, "callback", rn_json_copy(run, callback));
+    if (!err)
+        err = rn_json_set(run, said, "resume_url", rn_json_string(run, rn_resume_url(run)));
+    if (!err)
+        err = rn_json_set(run, said, "cancel_url", rn_json_string(run, rn_cancel_url(run)));
+    if (!err)
+        err = rn_return(run, said);
+    if (!err)
+        err = rn_json_set(run, context, "seen", rn_json_integer(run, seen + 1));
+    if (err || callback)
+        return err;
+    if (is(what, "delay"))
+        return rn_flow_delay(run, ms);
+    if (is(what, "suspend"))
+        return rn_flow_suspend(run, ms);
+    return rn_flow_rerun(run, ms, context, (uint32_t)max);
+}
+
 static int32_t action_run(struct rn_run *run)
 {
     const char *what = rn_prop_string(run, "what"), *path = rn_prop_string(run, "journal");
@@ -184,6 +215,8 @@ static int32_t action_run(struct rn_run *run)
             return rn_fail(run, RN_EFAILED, RN_TEXT(run, "refused ", key));
         return rn_return(run, rn_json_string(run, RN_TEXT(run, "it is ", key)));
     }
+    if (is(what, "delay") || is(what, "suspend") || is(what, "rerun"))
+        return hold_up(run, what);
     const struct rn_json *value = rn_prop(run, "value");
     return rn_return(run, value ? rn_json_copy(run, value) : rn_json_null(run));
 }
@@ -195,6 +228,8 @@ static const struct rn_prop action_props[] = {
     {.name = "journal", .type = RN_STRING, .flags = RN_OPTIONAL},
     {.name = "mark", .type = RN_STRING, .flags = RN_OPTIONAL},
     {.name = "fails", .type = RN_BOOLEAN, .flags = RN_OPTIONAL},
+    {.name = "ms", .type = RN_INTEGER, .flags = RN_OPTIONAL},
+    {.name = "max", .type = RN_INTEGER, .flags = RN_OPTIONAL},
 };
 
 static const struct rn_component action = {

@@ -1,4 +1,4 @@
-/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.1.
+/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.2.
  *
  * A plugin is one shared object that holds one app's components and exports one symbol, the
  * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define RN_ABI_MAJOR 1u
-#define RN_ABI_MINOR 1u
+#define RN_ABI_MINOR 2u
 
 struct rn_run;  /* one callback in progress; see the end of the tables */
 struct rn_json; /* a JSON value, opaque */
@@ -344,6 +344,11 @@ struct rn_emit_meta {
 #define RN_SHA1 1
 #define RN_SHA256 2
 
+/* Kinds of a wait that an action asks for; rn_flow_…() use them. */
+#define RN_FLOW_DELAY 1
+#define RN_FLOW_SUSPEND 2
+#define RN_FLOW_RERUN 3
+
 /* JSON kinds. */
 #define RN_JSON_NULL 0
 #define RN_JSON_BOOLEAN 1
@@ -444,6 +449,12 @@ struct rn_api {
     /* since 1.1 */
     int32_t (*respond_now)(struct rn_run *, int32_t status, const struct rn_pair *headers,
                            size_t header_count, const void *body, size_t size);
+    /* since 1.2 */
+    int32_t (*flow_wait)(struct rn_run *, int32_t kind, int64_t ms, const struct rn_json *context,
+                         uint32_t max);
+    const char *(*flow_url)(struct rn_run *, bool is_cancel);
+    uint32_t (*runs)(struct rn_run *);
+    const struct rn_json *(*rerun_value)(struct rn_run *, bool is_callback);
 };
 
 /* What a component sees of a run: the first member, for the functions below. */

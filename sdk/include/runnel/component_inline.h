@@ -356,6 +356,64 @@ static inline int32_t rn_flow_exit(struct rn_run *run, const char *reason)
     return run->api->flow_exit(run, reason);
 }
 
+/* The workflow waits at the end of this step: it goes on after `ms` (1 to 366 days), or as soon as
+ * rn_resume_url() is called. Takes effect when the action returns 0; the last of these three calls
+ * counts, and rn_flow_exit() goes before them. While it waits, a restart of the runtime loses
+ * nothing. RN_EINVAL: `ms`. [worker], since 1.2 */
+static inline int32_t rn_flow_delay(struct rn_run *run, int64_t ms)
+{
+    return run->api->flow_wait(run, RN_FLOW_DELAY, ms, NULL, 0);
+}
+
+/* The same, until rn_resume_url() is called, whose request becomes steps.<namespace>.$resume_data.
+ * After `timeout_ms` (0: 24 hours) without it the run is cancelled. [worker], since 1.2 */
+static inline int32_t rn_flow_suspend(struct rn_run *run, int64_t timeout_ms)
+{
+    return run->api->flow_wait(run, RN_FLOW_SUSPEND, timeout_ms, NULL, 0);
+}
+
+/* This step is run again after `ms`, or as soon as rn_resume_url() is called, at most `max` times
+ * (0: 10): past them the workflow goes on with the next step, no error. `context` (at most 64 KiB
+ * of JSON; NULL: none) is what rn_rerun_context() gives then. [worker], since 1.2 */
+static inline int32_t rn_flow_rerun(struct rn_run *run, int64_t ms, const struct rn_json *context,
+                                    uint32_t max)
+{
+    return run->api->flow_wait(run, RN_FLOW_RERUN, ms, context, max);
+}
+
+/* The URL whose call ends a wait of this attempt of the step; valid once the step has ended with a
+ * wait. Whoever has it can resume the run, so hand it on with care. [worker], since 1.2 */
+static inline const char *rn_resume_url(struct rn_run *run)
+{
+    return run->api->flow_url(run, false);
+}
+
+/* The URL whose call cancels the waiting run. [worker], since 1.2 */
+static inline const char *rn_cancel_url(struct rn_run *run)
+{
+    return run->api->flow_url(run, true);
+}
+
+/* 1, and one more with each rerun of the step. [worker], since 1.2 */
+static inline uint32_t rn_runs(struct rn_run *run)
+{
+    return run->api->runs(run);
+}
+
+/* What the rn_flow_rerun() before this run of the step passed; NULL: it is the first run, or there
+ * was no context. [worker], since 1.2 */
+static inline const struct rn_json *rn_rerun_context(struct rn_run *run)
+{
+    return run->api->rerun_value(run, false);
+}
+
+/* The HTTP request that called rn_resume_url(), where that is what started this run of the step:
+ * {method, path, query, headers, body}; NULL: it was the time. [worker], since 1.2 */
+static inline const struct rn_json *rn_callback_request(struct rn_run *run)
+{
+    return run->api->rerun_value(run, true);
+}
+
 /* The same for every attempt of this step of this run, and different for any other; `index` tells
  * apart the requests of one step. 32 hexadecimal digits. Hand it to vendors that take one. */
 static inline const char *rn_idempotency_key(struct rn_run *run, uint32_t index)

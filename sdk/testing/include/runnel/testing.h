@@ -66,6 +66,10 @@ void rn_test_set_time(struct rn_test *test, int64_t now_ms);
 void rn_test_set_timeout(struct rn_test *test, int64_t timeout_ms);
 /* The number of the attempt, for actions; 1 unless set. */
 void rn_test_set_attempt(struct rn_test *test, uint32_t attempt);
+/* Which run of its step an action is in, with what the rerun passed and the request that woke it
+ * (JSON; NULL: none); 1 and nothing unless set. */
+void rn_test_set_runs(struct rn_test *test, uint32_t runs, const char *context,
+                      const char *callback);
 /* From now on rn_is_cancelled() is true. */
 void rn_test_set_cancelled(struct rn_test *test, bool is_cancelled);
 
@@ -146,6 +150,9 @@ const char *rn_test_exports(struct rn_test *test);
 const char *rn_test_export(struct rn_test *test, const char *name);
 /* rn_flow_exit()'s reason ("" if it gave none); NULL: not called. */
 const char *rn_test_exit_reason(struct rn_test *test);
+/* The wait that the action asked for: {"kind":"delay","ms":1000}, "suspend", or "rerun" with "max"
+ * and "context"; NULL: none. The URLs are https://runnel.test/r/run_test/resume and …/cancel. */
+const char *rn_test_flow(struct rn_test *test);
 size_t rn_test_emit_count(struct rn_test *test);
 /* JSON list in the order of delivery: [{"event":…,"id":…,"name":…,"summary":…,"ts":…}], members
  * only where given. */
