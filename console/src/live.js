@@ -18,15 +18,25 @@ export function onLive(listener) {
 function tell(topic, value) {
   if (topic === 'mark') cursor = value
   if (topic === 'state') state = value
+  if (document.hidden && quiet.has(topic)) { hasMissed = true; return }
   for (const listener of [...listeners]) listener(topic, value)
 }
 
 function publish(topic, value) {
   tell(topic, value)
-  channel?.postMessage({ topic, value })
+  channel?.postMessage([{ topic, value }])
 }
 
-function take(message) {
+// A page that nobody sees does nothing; when it is seen again, its lists are loaded anew.
+let hasMissed = false
+const quiet = new Set(['event', 'run', 'log', 'totals', 'more'])
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden || !hasMissed) return
+  hasMissed = false
+  tell('reset', {})
+})
+
+function take(message, add) {
   let topic = 'message', data = ''
   for (const line of message.split('\n')) {
     const at = line.indexOf(':')
@@ -34,9 +44,9 @@ function take(message) {
     const name = line.slice(0, at), value = line.slice(at + 1).replace(/^ /, '')
     if (name === 'event') topic = value
     else if (name === 'data') data += value
-    else if (name === 'id') publish('mark', value)
+    else if (name === 'id') add('mark', value)
   }
-  if (data) publish(topic, JSON.parse(data))
+  if (data) add(topic, JSON.parse(data))
 }
 
 async function read(signal) {
@@ -55,7 +65,10 @@ async function read(signal) {
     text += value
     const parts = text.split('\n\n')
     text = parts.pop()
-    for (const part of parts) take(part)
+    const batch = []
+    for (const part of parts) take(part, (topic, value) => batch.push({ topic, value }))
+    for (const { topic, value } of batch) tell(topic, value)
+    if (batch.length) channel?.postMessage(batch)
   }
 }
 
@@ -77,10 +90,10 @@ export function startLive() {
   if (!navigator.locks) { follow(own.signal); return }
   channel = new BroadcastChannel('runnel-live')
   channel.onmessage = ({ data }) => {
-    if (data.topic === 'hello') channel.postMessage({ topic: 'state', value: state })
-    else tell(data.topic, data.value)
+    if (data === 'hello') channel.postMessage([{ topic: 'state', value: state }])
+    else for (const { topic, value } of data) tell(topic, value)
   }
-  channel.postMessage({ topic: 'hello' })
+  channel.postMessage('hello')
   navigator.locks.request('runnel-live', { signal: own.signal }, () => follow(own.signal)).catch(() => {})
 }
 

@@ -124,6 +124,7 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   const index = useRef(new Map())
   const generation = useRef(0)
   const refreshTimer = useRef(null)
+  const waiting = useRef([]) // what came live, put in together
 
   const merge = useCallback((page, atTop) => setItems(old => {
     const known = index.current
@@ -167,10 +168,17 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   useLive((topic, value) => {
     if (topic === 'reset') reset()
     else if (topic === 'more') {
-      refreshTimer.current ||= setTimeout(() => { refreshTimer.current = null; fetchPage(null, true) }, 1000)
+      refreshTimer.current ||= setTimeout(() => { refreshTimer.current = null; fetchPage(null, true) }, 2000)
     } else {
       const item = live?.(topic, value)
-      if (item) merge([{ ...index.current.get(item.id), ...item }], true)
+      if (item) {
+        if (!waiting.current.length) setTimeout(() => {
+          const newest = new Map(waiting.current.map(i => [i.id, i]))
+          waiting.current = []
+          merge([...newest.values()].reverse().map(i => ({ ...index.current.get(i.id), ...i })), true)
+        }, 100)
+        waiting.current.push(item)
+      }
       else if (topic === 'run' && live && index.current.has(value.id) && live('gone', value)) {
         index.current.delete(value.id)
         setItems(old => old.filter(i => i.id !== value.id))

@@ -20,6 +20,7 @@
 
 enum {
     PUMP_MS = 100,
+    BRIEF_MS = 400, /* the same for streams that people look at */
     TOTALS_MS = 1000,
     KEEPALIVE_MS = 15000,
     STUCK_MS = 60000, /* a client that takes nothing for so long is gone */
@@ -63,7 +64,7 @@ struct streams {
     struct stream *incoming;
     int count;
     struct stream *list;
-    int64_t pumped_ms, totals_ms, kept_alive_ms;
+    int64_t pumped_ms, brief_ms, totals_ms, kept_alive_ms;
     bool is_due;
     struct reading reading;
 };
@@ -336,10 +337,14 @@ static void heed(struct stream *stream, unsigned events)
 
 static void pump_all(struct streams *s, bool is_dirty)
 {
+    bool is_brief_due = s->pumped_ms - s->brief_ms >= BRIEF_MS;
+    if (is_brief_due)
+        s->brief_ms = s->pumped_ms;
     s->is_due = false;
     s->reading.of = NULL;
     for (struct stream *stream = s->list; stream; stream = stream->next) {
-        if (is_dirty || stream->is_behind)
+        stream->is_behind |= is_dirty;
+        if (stream->is_behind && (is_brief_due || !stream->is_brief))
             pump(s, stream);
         s->is_due |= stream->is_behind && stream->out.len <= PENDING_MAX;
     }
