@@ -73,6 +73,13 @@ await at(`runs/${failed}`)
 await page.click('button:has-text("Replay") >> nth=0')
 await page.waitForSelector('.bar .s-succeeded')
 await page.waitForSelector('text=replay of')
+// from the step that failed: what was before it is taken over
+await at(`runs/${failed}`)
+await page.click('button:has-text("Replay from notify")')
+await page.waitForFunction(id => !location.hash.endsWith(id), failed)
+await page.waitForSelector('.bar .s-succeeded')
+const again = await api('GET', `runs/${new URL(page.url()).hash.split('/').pop()}`)
+assert.equal(again.value.replay_from, 'notify')
 // with an edited event
 await page.click('button:has-text("Replay with an edited event")')
 const editor = page.locator('dialog textarea')

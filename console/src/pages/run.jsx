@@ -102,7 +102,7 @@ export function RunPage({ id, go }) {
     <div class="bar">
       <button class="primary" onClick={() => replay({})}>Replay</button>
       <button onClick={() => edit(JSON.stringify(value.trigger_event?.event ?? {}, null, 2))}>Replay with an edited event</button>
-      {attempts && !selected?.startsWith('trigger:') && !isLive && <button onClick={() => replay({ from: attempts[0].path || attempts[0].namespace })}>Replay from {attempts[0].namespace}</button>}
+      {attempts && !selected?.startsWith('trigger:') && !isLive && <button onClick={() => replay({ from_step: attempts[0].path || attempts[0].namespace })}>Replay from {attempts[0].namespace}</button>}
       {isLive && <button onClick={() => act(async () => { await post(`runs/${segment(id)}/cancel`); run.reload() })}>Cancel</button>}
       {(value.status === 'waiting' || value.status === 'paused') && <button onClick={() => act(async () => { await post(`runs/${segment(id)}/resume`); run.reload() })}>Resume</button>}
     </div>
