@@ -67,21 +67,6 @@ void accounts_free(struct accounts *accounts)
     free(accounts);
 }
 
-static int seal_key(struct accounts *accounts, const struct seal_key **ret, struct err *err)
-{
-    struct engine *engine = accounts->engine;
-    int rc = 0;
-    pthread_mutex_lock(&accounts->lock);
-    if (!engine->seal_key) {
-        char *path = xasprintf("%s/keys/seal.key", engine->data_dir);
-        rc = seal_key_load(path, "RUNNEL_SEAL_KEY", &engine->seal_key, err);
-        free(path);
-    }
-    *ret = engine->seal_key;
-    pthread_mutex_unlock(&accounts->lock);
-    return rc;
-}
-
 /* Reads and unseals a record. RN_ENOTFOUND without a text. */
 static int read_sealed(struct accounts *accounts, const char *space, const char *name,
                        struct json **ret, struct err *err)
@@ -95,7 +80,7 @@ static int read_sealed(struct accounts *accounts, const char *space, const char 
     struct str sealed;
     rc = kv_get(STORE_VIEW(view), space, str_from(name), &sealed);
     if (rc == 0)
-        rc = seal_key(accounts, &key, err);
+        rc = engine_seal_key(accounts->engine, &key, err);
     if (rc == 0)
         rc = unseal(key, sealed, str_from(name), &plain, err);
     store_view_end(view);
@@ -124,7 +109,7 @@ static int write_sealed(struct accounts *accounts, const char *space, const char
                         const struct json *value, struct err *err)
 {
     const struct seal_key *key = NULL;
-    int rc = seal_key(accounts, &key, err);
+    int rc = engine_seal_key(accounts->engine, &key, err);
     if (rc)
         return rc;
     struct buf sealed = BUF_INIT(MIB(1));

@@ -68,15 +68,11 @@ static int seal_props(struct engine *engine, const char *id, const struct json *
                       struct json *record, struct err *err)
 {
     struct buf sealed = BUF_INIT(MIB(8)), text = BUF_INIT(MIB(16));
-    int rc = 0;
-    if (!engine->seal_key) {
-        char *path = xasprintf("%s/keys/seal.key", engine->data_dir);
-        rc = seal_key_load(path, "RUNNEL_SEAL_KEY", &engine->seal_key, err);
-        free(path);
-    }
+    const struct seal_key *key = NULL;
+    int rc = engine_seal_key(engine, &key, err);
     size_t size = 0;
     char *plain = json_text(props, &size);
-    rc = rc ? rc : seal(engine->seal_key, str_n(plain, size), str_from(id), &sealed, err);
+    rc = rc ? rc : seal(key, str_n(plain, size), str_from(id), &sealed, err);
     if (rc == 0) {
         encode_base64(&text, sealed.ptr, sealed.len, false);
         json_set_str(record, "props", buf_str(&text));
@@ -93,14 +89,10 @@ static struct json *unseal_props(struct engine *engine, const char *id, const st
 {
     struct buf sealed = BUF_INIT(MIB(8)), plain = BUF_INIT(MIB(8));
     struct json *props = NULL;
-    int rc = 0;
-    if (!engine->seal_key) {
-        char *path = xasprintf("%s/keys/seal.key", engine->data_dir);
-        rc = seal_key_load(path, "RUNNEL_SEAL_KEY", &engine->seal_key, err);
-        free(path);
-    }
+    const struct seal_key *key = NULL;
+    int rc = engine_seal_key(engine, &key, err);
     rc = rc ? rc : decode_base64(&sealed, json_get_text(record, "props"));
-    rc = rc ? rc : unseal(engine->seal_key, buf_str(&sealed), str_from(id), &plain, err);
+    rc = rc ? rc : unseal(key, buf_str(&sealed), str_from(id), &plain, err);
     if (rc == 0 && json_parse(buf_str(&plain), &props, err))
         props = NULL;
     if (plain.ptr)

@@ -110,6 +110,20 @@ static int open_store(struct engine *engine, const struct project *project, stru
     return rc ? rc : store_open(engine->data_dir, &options, &engine->store, err);
 }
 
+int engine_seal_key(struct engine *engine, const struct seal_key **ret, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&engine->seal_lock);
+    if (!engine->seal_key) {
+        char *path = xasprintf("%s/keys/seal.key", engine->data_dir);
+        rc = seal_key_load(path, "RUNNEL_SEAL_KEY", &engine->seal_key, err);
+        free(path);
+    }
+    *ret = engine->seal_key;
+    pthread_mutex_unlock(&engine->seal_lock);
+    return rc;
+}
+
 static int put_resume_key(struct store_tx *tx, void *ctx, struct err *err)
 {
     struct engine *engine = ctx;
@@ -191,6 +205,7 @@ int engine_open(const struct engine_options *options, struct engine **ret,
     pthread_rwlock_init(&engine->project_lock, NULL);
     pthread_rwlock_init(&engine->instances_lock, NULL);
     pthread_mutex_init(&engine->deploy_lock, NULL);
+    pthread_mutex_init(&engine->seal_lock, NULL);
     int rc = open_parts(engine, problems, err);
     if (rc) {
         engine_free(engine);
@@ -360,6 +375,7 @@ void engine_free(struct engine *engine)
     pthread_rwlock_destroy(&engine->project_lock);
     pthread_rwlock_destroy(&engine->instances_lock);
     pthread_mutex_destroy(&engine->deploy_lock);
+    pthread_mutex_destroy(&engine->seal_lock);
     for (size_t i = 0; i < engine->rewrite_count; i++) {
         free((void *)(uintptr_t)engine->rewrites[i].from);
         free((void *)(uintptr_t)engine->rewrites[i].to);

@@ -63,7 +63,8 @@ struct engine {
     char *ingest_url;      /* set once, before engine_start */
     struct egress *egress; /* of the project as it was opened; a change of egress needs a restart */
     struct http_client *client; /* for tokens */
-    struct seal_key *seal_key;  /* NULL until first needed; accounts.lock */
+    pthread_mutex_t seal_lock;  /* guards seal_key */
+    struct seal_key *seal_key;  /* NULL until first needed, then for good */
     struct store *store;
     struct supervisor *supervisor;
     struct hosts *hosts;
@@ -96,6 +97,8 @@ struct engine {
     char resume_key[32]; /* of the tokens in resume and cancel URLs; set once, at open */
 };
 
+/* The key that secrets at rest are sealed with; made at first use. [any thread] */
+int engine_seal_key(struct engine *engine, const struct seal_key **ret, struct err *err) MUST_USE;
 struct project *engine_project(struct engine *engine); /* a reference */
 struct catalog *engine_catalog(struct engine *engine); /* a reference */
 
