@@ -33,6 +33,7 @@
 /* frames between processes */
 #define LIMIT_FRAME_BYTES MIB(96)
 #define LIMIT_FRAME_SECTIONS 16384
+#define LIMIT_ASKS 16 /* of one call, open at once */
 
 /* plugins */
 #define LIMIT_PLUGIN_FILE MIB(64)

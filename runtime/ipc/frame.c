@@ -54,7 +54,7 @@ void frame_encode(const struct frame *frame, char *to)
     to = put_u32(to, (uint32_t)frame->json.len);
     to = put_u64(to, frame->id);
     to = put_u16(to, frame->kind);
-    to = put_u16(to, 0);
+    to = put_u16(to, frame->number);
     to = put_u32(to, frame->section_count);
     for (uint32_t i = 0; i < frame->section_count; i++)
         to = put_u32(to, (uint32_t)frame->sections[i].len);
@@ -133,11 +133,14 @@ int frame_read(struct str bytes, struct frame *ret, struct str *sections, uint32
         return 0;
     struct frame frame = {.id = get_u64(bytes.ptr + 8),
                           .kind = get_u16(bytes.ptr + 16),
+                          .number = get_u16(bytes.ptr + 18),
                           .json = {NULL, get_u32(bytes.ptr + 4)},
                           .sections = sections,
                           .section_count = get_u32(bytes.ptr + 20)};
-    if (frame.kind < FRAME_HELLO || frame.kind > FRAME_LOG || get_u16(bytes.ptr + 18) != 0)
-        return err_set(err, RN_EPROTOCOL, "frame: unknown kind %u or flags", frame.kind);
+    bool is_ask = frame.kind == FRAME_ASK || frame.kind == FRAME_ANSWER;
+    if (frame.kind < FRAME_HELLO || frame.kind > FRAME_ANSWER || (frame.number != 0) != is_ask)
+        return err_set(err, RN_EPROTOCOL, "frame: unknown kind %u, or number %u", frame.kind,
+                       frame.number);
     if (frame.section_count > LIMIT_FRAME_SECTIONS || frame.section_count > section_max)
         return err_set(err, RN_ETOOBIG, "frame: %u sections are too many", frame.section_count);
     uint64_t known = FRAME_HEADER_BYTES - 4 + 4 * (uint64_t)frame.section_count + frame.json.len;

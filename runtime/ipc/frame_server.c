@@ -37,6 +37,16 @@ struct worker {
     bool is_main;
 };
 
+/* An ask that waits on its thread's stack. */
+struct asking {
+    struct asking *next;
+    uint64_t id;
+    uint16_t number;
+    bool is_over; /* answered, or the server stops */
+    struct answer_frame *answer;
+    pthread_cond_t changed;
+};
+
 /* A call on its way through the server. */
 struct serving {
     struct served_call call; /* first: handlers see this */
@@ -67,6 +77,8 @@ struct frame_server {
 
     struct serving *table[TABLE_SIZE];
     struct serving *queue_first, *queue_last;
+    struct asking *asking;
+    uint16_t last_ask;
     int threads, idle; /* threads: without the monitor */
     bool is_stopping;
 
@@ -304,6 +316,105 @@ static bool has_spare(struct frame_server *server)
     return true;
 }
 
+/* ---- asks */
+
+/* A copy, since the batch that it was read into goes on. [lock held] */
+static void take_answer(struct frame_server *server, const struct frame *frame)
+{
+    struct asking *asking = server->asking;
+    while (asking && (asking->id != frame->id || asking->number != frame->number))
+        asking = asking->next;
+    if (!asking || asking->is_over)
+        return;
+    size_t bytes = frame->json.len, count = frame->section_count;
+    for (size_t i = 0; i < count; i++)
+        bytes += frame->sections[i].len;
+    struct answer_frame *answer =
+        xmalloc(sizeof(*answer) + count * sizeof(answer->sections[0]) + bytes + 1);
+    char *at = (char *)&answer->sections[count];
+    answer->frame = *frame;
+    answer->frame.sections = answer->sections;
+    answer->frame.json = str_n(at, frame->json.len);
+    memcpy(at, frame->json.ptr, frame->json.len);
+    at += frame->json.len;
+    for (size_t i = 0; i < count; i++) {
+        struct str from = frame->sections[i];
+        answer->sections[i] = str_n(at, from.len);
+        if (from.len)
+            memcpy(at, from.ptr, from.len);
+        at += from.len;
+    }
+    *at = '\0';
+    asking->answer = answer;
+    asking->is_over = true;
+    pthread_cond_signal(&asking->changed);
+}
+
+static void end_asks(struct frame_server *server)
+{
+    for (struct asking *at = server->asking; at; at = at->next) {
+        at->is_over = true;
+        pthread_cond_signal(&at->changed);
+    }
+}
+
+static uint16_t ask_number(struct frame_server *server)
+{
+    if (++server->last_ask == 0)
+        server->last_ask = 1;
+    return server->last_ask;
+}
+
+/* Whether somebody else reads the socket, or can: the answer must not wait for the asker. [lock
+ * held] */
+static bool is_read_by_another(const struct frame_server *server, const struct worker *worker)
+{
+    return atomic_load_explicit(&server->leader, memory_order_relaxed) != worker;
+}
+
+int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
+                     uint32_t count, struct answer_frame **ret, struct err *err)
+{
+    struct frame_server *server = call->server;
+    const struct serving *serving = (const struct serving *)call;
+    struct asking asking = {.id = call->frame.id};
+    struct frame frame = {.id = call->frame.id,
+                          .kind = FRAME_ASK,
+                          .json = json,
+                          .sections = sections,
+                          .section_count = count};
+    size_t size = frame_size(&frame);
+    if (size == 0)
+        return err_set(err, RN_ETOOBIG, "what is asked for is over the limit of a frame");
+    init_cond(&asking.changed);
+    frame_server_may_block(call);
+    pthread_mutex_lock(&server->lock);
+    if (is_read_by_another(server, serving->worker) && !server->is_stopping) {
+        frame.number = asking.number = ask_number(server);
+        asking.next = server->asking;
+        server->asking = &asking;
+        outbox_add(&server->outbox, &frame, size);
+        flush(server);
+        while (!asking.is_over)
+            pthread_cond_wait(&asking.changed, &server->lock);
+        struct asking **at = &server->asking;
+        while (*at != &asking)
+            at = &(*at)->next;
+        *at = asking.next;
+    }
+    pthread_mutex_unlock(&server->lock);
+    pthread_cond_destroy(&asking.changed);
+    if (!asking.answer)
+        return err_set(err, RN_EUNAVAILABLE, "the runtime cannot be asked any more");
+    *ret = asking.answer;
+    return 0;
+}
+
+void frame_server_answer_free(struct answer_frame *answer)
+{
+    free(answer);
+}
+
 /* ---- working */
 
 /* Runs the handler; drops the lock meanwhile. [lock held] */
@@ -339,6 +450,9 @@ static int lead_frame(struct frame_server *server, struct worker *worker, const 
         if (serving)
             atomic_store(&serving->call.cancelled, true);
         return 0;
+    case FRAME_ANSWER:
+        take_answer(server, frame);
+        return 0;
     case FRAME_CALL:
         serving = add_call(server, frame);
         /* A server that can have one thread only works on what it reads. */
@@ -361,6 +475,7 @@ static void stop(struct frame_server *server)
 {
     server->is_stopping = true;
     cancel_all(server);
+    end_asks(server);
     for (struct serving *at = pop_queue(server); at; at = pop_queue(server))
         drop_call(server, at);
     pthread_cond_broadcast(&server->idle_changed);

@@ -77,6 +77,8 @@ int host_ensure_thread(struct host *host)
 
 void host_free(struct host *host)
 {
+    if (atomic_fetch_sub(&host->refs, 1) > 1)
+        return;
     for (char **at = host->argv; *at; at++)
         free(*at);
     for (char **at = host->env; *at; at++)
@@ -293,6 +295,9 @@ static int take_frame(struct host *host, const struct frame *frame)
         return 0;
     case FRAME_LOG:
         calls_take_log(host, frame);
+        return 0;
+    case FRAME_ASK:
+        calls_take_ask(host, frame);
         return 0;
     case FRAME_HELLO:
         return take_hello(host, frame->json);

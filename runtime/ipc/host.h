@@ -21,7 +21,9 @@ struct slot {
     uint64_t id; /* sequence << 16 | index; 0: free */
     void (*done)(void *ctx, const struct call_result *result);
     void (*log)(void *ctx, struct str level, struct str text);
+    void (*ask)(void *ctx, struct ask *ask, const struct frame *frame);
     void *ctx;
+    unsigned asks;         /* open */
     int64_t deadline_ms;   /* late: of the grace time */
     uint64_t outbox_end;   /* the outbox's `added` behind its frame */
     struct chunk *waiting; /* its frame while there is no process to take it */
@@ -57,6 +59,9 @@ struct output_line {
 struct host {
     struct supervisor *supervisor;
     struct host *next; /* in the supervisor's list, under its lock */
+
+    /* its making, and each ask that is open */
+    atomic_int refs;
 
     /* constant */
     char *name;
@@ -114,7 +119,7 @@ void host_flush(struct host *host);
 void host_wake(struct host *host);
 /* Starts the host's thread if it has none. RN_EUNAVAILABLE. [lock held] */
 int host_ensure_thread(struct host *host) MUST_USE;
-void host_free(struct host *host);
+void host_free(struct host *host); /* drops a reference; the last one frees */
 
 /* host_calls.c; all [lock held] unless they say otherwise */
 struct slot *calls_find(struct host *host, uint64_t id);
@@ -136,9 +141,11 @@ void calls_tell(struct host *host, struct ended_calls *ended, const char *reason
 /* A frame of the host's about a call. [no lock; the host's thread] */
 void calls_take_result(struct host *host, const struct frame *frame);
 void calls_take_log(struct host *host, const struct frame *frame);
+void calls_take_ask(struct host *host, const struct frame *frame);
 /* While a host's own thread is inside callbacks for one batch of frames, what they call is sent
  * together at its end (or after this long, in µs). */
 #define HOST_CORK_US 500
+bool host_is_corked(const struct host *host);
 void host_cork(struct host *host);
 void host_uncork(struct host *host);
 

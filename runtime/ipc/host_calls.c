@@ -212,6 +212,11 @@ void calls_take_log(struct host *host, const struct frame *frame)
     json_free(line);
 }
 
+bool host_is_corked(const struct host *host)
+{
+    return corked == host;
+}
+
 void host_cork(struct host *host)
 {
     corked = host;
@@ -314,6 +319,7 @@ uint64_t host_call(struct host *host, const struct call *call)
     uint64_t id = slot->id;
     slot->done = call->done;
     slot->log = call->log;
+    slot->ask = call->ask;
     slot->ctx = call->ctx;
     slot->deadline_ms = now + timeout;
     host->used_at_ms = now;

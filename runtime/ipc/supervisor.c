@@ -122,6 +122,7 @@ struct host *host_new(struct supervisor *supervisor, const struct host_options *
     static const char *const no_arguments[] = {NULL};
     struct host *host = xcalloc(1, sizeof(*host));
     host->supervisor = supervisor;
+    atomic_init(&host->refs, 1);
     host->name = xstrdup(options->name ? options->name : "host");
     host->argv = copy_strings("runnel", options->argv ? options->argv : no_arguments);
     host->env = options->env ? copy_strings(NULL, options->env) : default_env();

@@ -63,6 +63,9 @@ struct call_result {
     struct err err;
 };
 
+/* What a host asks for during a call. */
+struct ask;
+
 struct call {
     /* kind and id are filled in by host_call(); the views are borrowed until host_call() returns */
     struct frame frame;
@@ -70,6 +73,10 @@ struct call {
     void (*done)(void *ctx, const struct call_result *result);
     /* lines of this call; may be NULL. On the reader thread */
     void (*log)(void *ctx, struct str level, struct str text);
+    /* The host asks for something (frame.h); NULL: it is told that nothing can be asked. On the
+     * reader thread, before `done`; it does not wait. It answers, now or later, with ask_answer();
+     * `frame` is borrowed until it returns. */
+    void (*ask)(void *ctx, struct ask *ask, const struct frame *frame);
     void *ctx;
 };
 
@@ -89,6 +96,11 @@ uint64_t host_call(struct host *host, const struct call *call);
 /* Starts the process if it is not there, without a call: to have it warm. */
 void host_start(struct host *host);
 void call_cancel(struct host *host, uint64_t id);
+/* Answers and frees the ask: exactly once, at any time, also when the call has ended or the
+ * supervisor is gone (then nobody hears it). The views are borrowed. [any thread] */
+void ask_answer(struct ask *ask, struct str json, const struct str *sections, uint32_t count);
+/* The same with an error. */
+void ask_refuse(struct ask *ask, int code, const char *text);
 /* The same, waiting for the end; the frame's bytes are copied to *ret_bytes, `ret` points into
  * them. */
 int host_call_wait(struct host *host, struct call *call, struct buf *ret_bytes, struct frame *ret,
@@ -137,6 +149,16 @@ void frame_server_may_block(struct served_call *call);
 void frame_server_result(struct served_call *call, struct str json, const struct str *sections,
                          uint32_t count);
 void frame_server_log(struct served_call *call, const char *level, struct str text);
+/* Asks the runtime for something and waits for the answer; `frame` is valid until
+ * frame_server_answer_free(). At most LIMIT_ASKS at once. RN_EUNAVAILABLE: the runtime is gone, or
+ * there is no thread that could read the answer; RN_ETOOBIG. */
+struct answer_frame {
+    struct frame frame;
+    struct str sections[];
+};
+int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
+                     uint32_t count, struct answer_frame **ret, struct err *err) MUST_USE;
+void frame_server_answer_free(struct answer_frame *answer); /* NULL is fine */
 /* Before frame_server_run(): tells the runtime that the host is ready, or why it is not. */
 int frame_server_hello(int fd, const struct err *failure) MUST_USE;
 

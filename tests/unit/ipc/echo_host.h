@@ -55,6 +55,33 @@ static void echo_eat_memory(void)
         memset(xmalloc(MIB(1)), 1, MIB(1));
 }
 
+/* Answers with what the runtime answers. */
+static void echo_ask(struct served_call *call)
+{
+    struct answer_frame *answer = NULL;
+    struct err err = ERR_INIT;
+    const struct str section = STR("bytes");
+    if (frame_server_ask(call, STR("{\"op\":\"twice\"}"), &section, 1, &answer, &err) != 0)
+        abort();
+    frame_server_result(call, answer->frame.json, answer->frame.sections,
+                        answer->frame.section_count);
+    frame_server_answer_free(answer);
+}
+
+/* More asks than a call may have open, without a thread that waits for any. */
+static void echo_ask_much(struct served_call *call)
+{
+    for (uint16_t number = 1; number <= 2 * LIMIT_ASKS; number++) {
+        const struct frame frame = {
+            .id = call->frame.id, .kind = FRAME_ASK, .number = number, .json = STR("{}")};
+        char bytes[64];
+        frame_encode(&frame, bytes);
+        if (write(HOST_PROCESS_FD, bytes, frame_size(&frame)) != (ssize_t)frame_size(&frame))
+            abort();
+    }
+    frame_server_result(call, STR("{\"asked\":true}"), NULL, 0);
+}
+
 static void echo_handle_odd(struct served_call *call, const char *op)
 {
     if (strcmp(op, "crash") == 0) {
@@ -90,6 +117,10 @@ static void echo_handle(void *ctx, struct served_call *call)
         frame_server_may_block(call);
         frame_server_may_block(call);
         echo_wait(call);
+    } else if (strcmp(op, "ask") == 0) {
+        echo_ask(call);
+    } else if (strcmp(op, "ask-much") == 0) {
+        echo_ask_much(call);
     } else if (strcmp(op, "stuck") == 0) {
         echo_wait(call);
     } else if (strcmp(op, "hang") == 0) {
