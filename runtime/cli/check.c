@@ -2,6 +2,7 @@
 #include "cli/check.h"
 
 #include "cli/cli.h"
+#include "expr/engine.h"
 
 #include <unistd.h>
 
@@ -36,13 +37,18 @@ int check_load(const struct args *args, struct catalog **ret_catalog, struct pro
     if (rc)
         return rc;
     char *marker = xasprintf("%s/runnel.yaml", args->project);
+    struct supervisor *supervisor = supervisor_new(NULL);
+    struct expr_engine *expressions = expr_engine_new(supervisor);
     struct json *accounts = access(marker, F_OK) == 0 ? stored_accounts(args) : NULL;
     struct project_options options = {.dir = args->project,
                                       .data_dir = args->data,
                                       .catalog = *ret_catalog,
                                       .accounts = find_account,
-                                      .accounts_ctx = accounts};
+                                      .accounts_ctx = accounts,
+                                      .expressions = expressions};
     rc = project_load(&options, ret, problems, err);
+    expr_engine_free(expressions);
+    supervisor_free(supervisor, 0);
     json_free(accounts);
     free(marker);
     return rc;

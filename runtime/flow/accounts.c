@@ -146,9 +146,12 @@ void accounts_read(struct file *file, const struct json *accounts)
             continue;
         }
         const struct app_def *app = find_app(file, json_get(item, "app"), slug);
+        size_t errors = problems_errors(file->load->problems);
         if (app) {
             check_names(file, auth, app);
-            check_required(file, item, auth, app);
+            if (problems_errors(file->load->problems) ==
+                errors) /* else the slip is what is missing */
+                check_required(file, item, auth, app);
         }
         project->accounts[project->account_count++] = (struct account_file){
             .name = xstrdup(json_name(item)), .app = xstrdup(slug), .auth = read_auth(file, auth)};

@@ -120,6 +120,8 @@ static struct json *check_account(const struct prop_check *check, const struct j
                               : ": declare it in runnel.yaml, or run `runnel accounts add`");
         return NULL;
     }
+    if (strcmp(found, app) != 0 && !load->lookup.app(load->lookup.ctx, str_from(found)))
+        return NULL; /* there is no such app: runnel.yaml is told */
     if (strcmp(found, app) != 0) {
         at_value(check->file, name,
                  "the account \"" STR_FMT "\" is one of %s; prop \"%s\" needs one of %s%s%s",
@@ -367,11 +369,33 @@ static bool app_needs_account(const struct load *load, const char *slug)
     return !app || json_count(app->auths) > 0;
 }
 
+/* Whether one of the unknown names is most likely meant for this prop. */
+static bool is_misspelt(const struct use *use, const struct json *props, const char *name)
+{
+    if (use->component->has_additional_props)
+        return false; /* it may be a dynamic one */
+    for (const struct json *p = json_first(props); p; p = json_next(p)) {
+        if (component_prop(use->component, str_from(json_name(p))))
+            continue;
+        struct nearest nearest;
+        nearest_init(&nearest, str_from(json_name(p)));
+        for (size_t i = 0; i < use->component->prop_count; i++)
+            if (!json_get(props, use->component->props[i].name) &&
+                !takes_no_value(&use->component->props[i]))
+                nearest_offer(&nearest, use->component->props[i].name);
+        if (nearest.best && strcmp(nearest.best, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void report_missing(const struct file *file, const struct json *owner, const struct use *use,
                            const struct prop_def *prop)
 {
     const struct json *props = json_get(owner, "props");
     const struct json *at = props ? props : json_get(owner, "uses");
+    if (is_misspelt(use, props, prop->name))
+        return; /* said at the slip */
     if (prop->type == RN_APP) {
         const char *own = own_account(file->load, prop->app ? prop->app : "");
         at_name(file, at, "%s needs the prop \"%s\", an account of %s: { account: %s }", use->key,

@@ -167,6 +167,10 @@ const char *env_value(const struct load *load, const char *name)
 
 static void no_value(const struct file *file, struct yaml_place place, const char *name)
 {
+    for (size_t i = 0; i < file->load->problems->count; i++)
+        if (strcmp(file->load->problems->list[i].file, ".env") == 0 &&
+            !file->load->problems->list[i].is_warning)
+            return; /* most likely it is on the line that cannot be read, which is said already */
     struct nearest nearest;
     nearest_init(&nearest, str_from(name));
     for (const struct json *item = json_first(file->load->dotenv); item; item = json_next(item))

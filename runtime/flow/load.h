@@ -24,7 +24,8 @@ struct load {
     struct lookup lookup; /* .component NULL: components are not looked up */
     account_lookup accounts;
     void *accounts_ctx;
-    const char *draft_of; /* the file that has this text instead; NULL: none */
+    struct expr_engine *expressions; /* or NULL */
+    const char *draft_of;            /* the file that has this text instead; NULL: none */
     struct str draft;
     /* a text kept earlier: what is gone meanwhile (components, accounts) is no problem */
     bool is_kept;

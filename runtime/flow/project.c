@@ -229,6 +229,7 @@ int project_load_with(const struct project_options *options, const struct lookup
                         .lookup = *lookup,
                         .accounts = options->accounts,
                         .accounts_ctx = options->accounts_ctx,
+                        .expressions = options->expressions,
                         .broken_sources = MAP_INIT,
                         .env_names = MAP_INIT,
                         .dotenv = json_new_object(),

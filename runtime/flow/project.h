@@ -9,6 +9,8 @@
 #include "flow/yaml.h"
 #include "plugin/catalog.h"
 
+struct expr_engine;
+
 struct account_file { /* an account in runnel.yaml */
     char *name;
     char *app;         /* slug */
@@ -206,6 +208,7 @@ struct project_options {
     struct catalog *catalog;
     account_lookup accounts; /* may be NULL */
     void *accounts_ctx;
+    struct expr_engine *expressions; /* compiles what only it can read; NULL: that is not checked */
     /* "workflows/x.yaml": what is to be checked in its place, before it is written. NULL: none */
     const char *draft_of;
     struct str draft;

@@ -1,6 +1,8 @@
 /* The {{ … }} of a file: each compiles, and each steps.<name> in it has run when its step does. */
 #include "flow/load.h"
 
+#include "expr/engine.h"
+
 #include <stdarg.h>
 
 bool has_expression(struct str text)
@@ -169,6 +171,10 @@ static void check_string(struct check *check)
     }
     env_note_uses(check->file, check->string);
     expr_references(template, on_reference, check);
+    struct expr_engine *engine = check->file->load->expressions;
+    if (engine && check->ok && expr_needs_engine(template) &&
+        expr_engine_check(engine, template, &where, &err) == RN_EINVAL)
+        say(check, where.offset, false, "%s", err.text);
     expr_template_free(template);
 }
 
