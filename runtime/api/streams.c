@@ -20,7 +20,7 @@
 
 enum {
     PUMP_MS = 100,
-    BRIEF_MS = 400, /* the same for streams that people look at */
+    REST_MS = 1000, /* of a brief stream after a reading that had too much */
     TOTALS_MS = 1000,
     KEEPALIVE_MS = 15000,
     STUCK_MS = 60000, /* a client that takes nothing for so long is gone */
@@ -42,6 +42,7 @@ struct stream {
     struct buf out;
     bool waits_for_room; /* EPOLLOUT is on */
     int64_t wrote_ms;    /* when bytes last went out, or nothing was pending */
+    int64_t rest_until_ms;
     bool is_gone;
     struct stream *next;
 };
@@ -51,7 +52,7 @@ struct reading {
     struct feed_cursor from, to;
     const struct stream *of; /* NULL: none */
     struct buf text;
-    bool has_more;
+    bool has_more, was_cut;
 };
 
 struct streams {
@@ -64,7 +65,7 @@ struct streams {
     struct stream *incoming;
     int count;
     struct stream *list;
-    int64_t pumped_ms, brief_ms, totals_ms, kept_alive_ms;
+    int64_t pumped_ms, totals_ms, kept_alive_ms;
     bool is_due;
     struct reading reading;
 };
@@ -265,7 +266,8 @@ static int read_for(struct streams *s, const struct stream *stream)
         reading->of = NULL;
         return rc;
     }
-    if (reading->has_more && stream->is_brief) {
+    reading->was_cut = rc == 0 && reading->has_more && stream->is_brief;
+    if (reading->was_cut) {
         buf_add_c(&reading->text, "event: more\ndata: {}\n\n");
         (void)!engine_feed_head(s->engine, &reading->to, &err);
         reading->has_more = false;
@@ -288,6 +290,7 @@ static void pump(struct streams *s, struct stream *stream)
     buf_add_str(&stream->out, buf_str(&s->reading.text));
     stream->cursor = s->reading.to;
     stream->is_behind = s->reading.has_more;
+    stream->rest_until_ms = s->reading.was_cut ? s->pumped_ms + REST_MS : 0;
     if (s->reading.text.len)
         flush(stream);
 }
@@ -337,14 +340,11 @@ static void heed(struct stream *stream, unsigned events)
 
 static void pump_all(struct streams *s, bool is_dirty)
 {
-    bool is_brief_due = s->pumped_ms - s->brief_ms >= BRIEF_MS;
-    if (is_brief_due)
-        s->brief_ms = s->pumped_ms;
     s->is_due = false;
     s->reading.of = NULL;
     for (struct stream *stream = s->list; stream; stream = stream->next) {
         stream->is_behind |= is_dirty;
-        if (stream->is_behind && (is_brief_due || !stream->is_brief))
+        if (stream->is_behind && s->pumped_ms >= stream->rest_until_ms)
             pump(s, stream);
         s->is_due |= stream->is_behind && stream->out.len <= PENDING_MAX;
     }
