@@ -1,9 +1,11 @@
 """Starts the real binary in a folder of its own and talks to it as its users do."""
+import http.client
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -46,16 +48,19 @@ class Project:
     def json(self, *args):
         return json.loads(self.run(*args, "--json").stdout)
 
+    def api(self, path, body=None, method=None):
+        """A request to the admin API; its answer's JSON."""
+        with open(f"{self.dir}/.runnel/admin-token") as file:
+            headers = {"authorization": f"Bearer {file.read().strip()}", "content-type": "application/json"}
+        request = urllib.request.Request(f"{self.ready['admin']}/api/v1/{path}", None if body is None else json.dumps(body).encode(), headers, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            return json.load(answer)
+
     def every(self, what, **query):
         """All items of a list of the API, newest first, page by page; what is new meanwhile is not among them."""
-        with open(f"{self.dir}/.runnel/admin-token") as file:
-            headers = {"authorization": f"Bearer {file.read().strip()}"}
         items, cursor = [], None
         while True:
-            pairs = urllib.parse.urlencode({"limit": 1000, **query, **({"cursor": cursor} if cursor else {})})
-            request = urllib.request.Request(f"{self.ready['admin']}/api/v1/{what}?{pairs}", headers=headers)
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-                page = json.load(answer)
+            page = self.api(f"{what}?" + urllib.parse.urlencode({"limit": 1000, **query, **({"cursor": cursor} if cursor else {})}))
             items += page["data"]
             cursor = page["next"]
             if not cursor:
@@ -86,6 +91,9 @@ class Project:
             assert self.up_process.wait(PATIENCE_S) == 0, "a clean stop exits with 0"
 
     def close(self):
+        if sys.exc_info()[0] and os.path.exists(f"{self.dir}/up.log"):
+            with open(f"{self.dir}/up.log") as file:
+                print("what the runtime said last:", *file.readlines()[-80:], sep="\n  ", file=sys.stderr)
         for process in (self.up_process, self.sandbox_process):
             if process and process.poll() is None:
                 process.kill()
@@ -142,15 +150,15 @@ class TrialProject(Project):
         return self.runs(name)[::-1]
 
 
-def post(url, body, headers=None):
+def post(url, body, headers=None, context=None):
     """Status and body of a POST; status 0 when no answer came."""
     request = urllib.request.Request(url, body if isinstance(body, bytes) else body.encode(), headers or {"content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S, context=context) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0, b""
 
 

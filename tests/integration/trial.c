@@ -99,7 +99,8 @@ static int32_t answer(struct rn_run *run, const struct rn_json *value)
 static int32_t source_run(struct rn_run *run)
 {
     const struct rn_json *body = rn_request_body(run);
-    if (!body) { /* bytes that are no JSON: what came, in base64 */
+    int32_t kind = rn_json_kind(run, body);
+    if (kind != RN_JSON_OBJECT && kind != RN_JSON_ARRAY) { /* what came, in base64 */
         size_t size = 0;
         const void *raw = rn_request_body_raw(run, &size);
         struct rn_json *event = rn_json_object(run);
@@ -116,6 +117,8 @@ static int32_t source_run(struct rn_run *run)
         rn_log(run, RN_LOG_INFO, RN_TEXT(run, "the key is ", rn_auth(run, "trial", "key")));
         return emit_one(run, body, rn_json_get(run, body, "id"), NULL);
     }
+    if (is(what, "small"))
+        return emit_one(run, rn_json_null(run), rn_json_get(run, body, "id"), NULL);
     if (is(what, "emit"))
         return emit_one(run, body, rn_json_get(run, body, "id"), NULL);
     int32_t err = count_up(run, body);
