@@ -204,6 +204,13 @@ static int32_t action_run(struct rn_run *run)
         spin();
     if (is(what, "eat"))
         eat();
+    if (is(what, "gate")) { /* until the file `value` is there */
+        const char *gate = rn_json_text(run, rn_prop(run, "value"), NULL);
+        for (FILE *file = NULL; !(file = gate ? fopen(gate, "re") : NULL);)
+            if (rn_sleep_ms(run, 20))
+                return rn_fail(run, RN_ECANCELED, "asked to stop");
+        return 0;
+    }
     if (is(what, "wait") || (is(what, "wait-first") && is_first)) {
         while (!rn_is_cancelled(run))
             if (rn_sleep_ms(run, 10))
