@@ -424,11 +424,11 @@ static void resolved(void *ctx, int code, struct expr_result *result,
     pthread_mutex_unlock(&wait->lock);
 }
 
-int deploy_resolve(struct engine *engine, const struct project *project,
+int deploy_resolve(struct engine *engine, const struct project *project, const struct json *env,
                    const struct expr_template *template, struct json **ret, struct err *err)
 {
-    struct json *steps = json_new_object();
-    struct expr_scope scope = {.steps = steps, .env = project->env};
+    struct json *steps = json_new_object(), *merged = project_env_with(project, env);
+    struct expr_scope scope = {.steps = steps, .env = merged};
     struct expr_result result = {0};
     int rc = expr_resolve(template, &scope, &result, NULL, err);
     if (rc == RN_EAGAIN) {
@@ -446,6 +446,7 @@ int deploy_resolve(struct engine *engine, const struct project *project,
         result.value = NULL;
         expr_result_release(&result);
     }
+    json_free(merged);
     json_free(steps);
     return rc;
 }
@@ -587,8 +588,8 @@ static int deploy_sources(struct engine *engine, struct catalog *catalog,
                                       .catalog = catalog,
                                       .project = project,
                                       .source = project->sources[i]};
-            list[i].code = deploy_resolve(engine, project, project->sources[i]->use.template,
-                                          &list[i].props, &err);
+            list[i].code = deploy_resolve(engine, project, project->sources[i]->env,
+                                          project->sources[i]->use.template, &list[i].props, &err);
             if (list[i].code) {
                 log_error("source %s: %s", project->sources[i]->id, err.text);
                 continue;

@@ -14,7 +14,7 @@ void deploy_set_state(struct instance *instance, enum instance_state state, cons
  * own. */
 void deploy_publish(struct engine *engine, struct instance *instance);
 /* {{process.env}} and the like filled in. */
-int deploy_resolve(struct engine *engine, const struct project *project,
+int deploy_resolve(struct engine *engine, const struct project *project, const struct json *env,
                    const struct expr_template *template, struct json **ret,
                    struct err *err) MUST_USE;
 

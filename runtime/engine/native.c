@@ -35,13 +35,14 @@ int native_configure(struct instance *instance, struct err *err)
 
 /* The mapping with its {{process.env}} filled in. `dedupe` is about events and stays as it is. */
 static int resolve(struct engine *engine, const struct project *project,
-                   const struct trigger *trigger, struct json **ret, struct err *err)
+                   const struct workflow *workflow, const struct trigger *trigger,
+                   struct json **ret, struct err *err)
 {
     struct expr_template *template = NULL;
     struct json *config = json_copy(trigger->config), *resolved = NULL;
     struct json *dedupe = json_take(config, "dedupe");
     int rc = expr_compile(config, &template, NULL, err);
-    rc = rc ? rc : deploy_resolve(engine, project, template, &resolved, err);
+    rc = rc ? rc : deploy_resolve(engine, project, workflow->env, template, &resolved, err);
     if (rc == 0 && dedupe)
         (void)json_set(resolved, "dedupe", json_copy(dedupe));
     if (rc == 0)
@@ -95,7 +96,7 @@ static int deploy_one(struct engine *engine, const struct project *project,
     struct json *props = NULL;
     struct err err = ERR_INIT;
     bool is_new = false;
-    int rc = resolve(engine, project, trigger, &props, &err);
+    int rc = resolve(engine, project, workflow, trigger, &props, &err);
     if (rc == 0) {
         instance = make(old, id, trigger->kind == TRIGGER_SCHEDULE, props, &is_new);
         rc = is_new ? native_configure(instance, &err) : 0;

@@ -110,11 +110,8 @@ void run_begin(struct run *run)
     (void)json_add(steps, "trigger", json_borrow(run->trigger_value));
     if (strcmp(run->trigger, "trigger") != 0)
         (void)json_add(steps, run->trigger, json_borrow(run->trigger_value));
-    if (run->workflow->env) { /* the workflow's variables stand over the project's */
-        run->env = json_copy(run->project->env);
-        for (const struct json *v = json_first(run->workflow->env); v; v = json_next(v))
-            (void)json_set(run->env, json_name(v), json_copy(v));
-    }
+    if (run->workflow->env)
+        run->env = project_env_with(run->project, run->workflow->env);
     run->main = strand_new(run, NULL, &run->workflow->steps, xstrdup(""), steps);
     strand_advance(run->main);
     run_settle(run);

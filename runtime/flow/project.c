@@ -292,6 +292,14 @@ struct workflow *workflow_parse(const char *id, struct str text, const struct pr
     return workflow_parse_with(id, text, project, &lookup, problems);
 }
 
+struct json *project_env_with(const struct project *project, const struct json *own)
+{
+    struct json *env = project->env ? json_copy(project->env) : json_new_object();
+    for (const struct json *v = json_first(own); v; v = json_next(v))
+        (void)json_set(env, json_name(v), json_copy(v));
+    return env;
+}
+
 /* --------------------------------------------------------------- lookups */
 
 const struct workflow *project_workflow(const struct project *project, struct str id_or_name)

@@ -74,6 +74,7 @@ struct source {
     bool inactive;
     struct use use;
     uint32_t remember; /* `dedupe: { remember: N }` */
+    struct json *env;  /* the variables of the workflow that declares it; NULL */
 };
 
 enum trigger_kind { TRIGGER_SOURCE, TRIGGER_HTTP, TRIGGER_SCHEDULE, TRIGGER_MANUAL };
@@ -226,6 +227,9 @@ struct workflow *workflow_parse(const char *id, struct str text, const struct pr
                                 struct catalog *catalog, struct problems *problems);
 struct project *project_ref(struct project *project);
 void project_unref(struct project *project);
+/* process.env with a workflow's own variables (`env:`, may be NULL) over the project's. The caller
+ * frees. */
+struct json *project_env_with(const struct project *project, const struct json *own);
 void workflow_free(struct workflow *workflow);
 
 const struct workflow *project_workflow(const struct project *project, struct str id_or_name);

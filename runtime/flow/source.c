@@ -17,6 +17,7 @@ void source_free(struct source *source)
     if (!source)
         return;
     use_release(&source->use);
+    json_free(source->env);
     free(source->id);
     free(source->file);
     free(source);

@@ -100,6 +100,7 @@ static void read_own(struct file *file, const struct json *item, struct workflow
     struct source *source = source_new(xstrdup(trigger->source), file->name);
     use_read(file, item, true, NULL, false, &source->use);
     source->inactive = workflow->inactive;
+    source->env = workflow->env ? json_copy(workflow->env) : NULL;
     source_read_dedupe(file, item, source);
     if (load->is_kept)
         source_free(source);

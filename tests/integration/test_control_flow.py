@@ -110,6 +110,11 @@ settings: { auto_retry: [1s, 1s] }
 steps:
   - { namespace: bad, uses: swapi-get-film, props: { film: "99" } }
 """,
+    "guarded": """
+env: { TOKEN: "from-the-file", NAME: "{{not an expression}}" }
+triggers: [{ namespace: hook, http: { auth: { bearer: "{{process.env.TOKEN}}" } } }]
+steps: [{ namespace: done, end: "{{process.env.NAME}}" }]
+""",
     "private": """
 settings: { data_retention: false }
 steps:
@@ -190,6 +195,12 @@ try:
     eventually("it waits", lambda: status(patient) == "waiting")
     eventually("it failed", lambda: status(patient) == "failed")
     assert [s["attempt"] for s in project.json("inspect", patient)["steps"]] == [1, 2]
+
+    # a workflow's own variables reach its trigger and its steps
+    hook = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "guarded")
+    assert post(hook, "{}")[0] == 401
+    assert post(hook, "{}", {"authorization": "Bearer from-the-file"})[0] == 200
+    eventually("it ran", lambda: [r.get("exit_reason") for r in project.json("runs", "--workflow", "guarded")] == ["{{not an expression}}"])
 
     # a failing run tells its error workflow
     assert run("failing", {}, check=False)["status"] == "failed"
