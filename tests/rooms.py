@@ -3,7 +3,7 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["base", "json", "store", "crypto", "net", "ipc", "plugin", "expr", "flow", "engine", "api", "sandbox", "cli"]
+ROOMS = ["base", "json", "store", "crypto", "net", "ipc", "code", "plugin", "expr", "flow", "engine", "api", "sandbox", "cli"]
 OWNERS = {"cjson/cJSON.h": {"json"}, "cJSON.h": {"json"}, "lmdb.h": {"store"}, "civetweb.h": {"net"}, "curl/curl.h": {"net"},
           "libfyaml.h": {"flow"}, "glib.h": {"flow"}, "dlfcn.h": {"plugin", "net"}}
 ENGINE_ONLY_BELOW = {"sandbox": {"base", "json", "crypto", "net", "sandbox"}}

@@ -62,6 +62,16 @@
 #define LIMIT_HOST_IDLE_MS 60000   /* a host process without calls ends; the next one starts it */
 #define LIMIT_CANCEL_GRACE_MS 2000 /* between asking a host to cancel and killing it */
 
+/* code steps */
+#define LIMIT_CODE_TEXT KIB(256)           /* the code of a step */
+#define LIMIT_CODE_MEMORY MIB(256)         /* settings.memory: data of a process */
+#define LIMIT_CODE_MEMORY_MIN MIB(32)      /* the least that settings.memory may say */
+#define LIMIT_CODE_MEMORY_MAX GIB(16)      /* the most */
+#define LIMIT_CODE_NODE_OVERHEAD MIB(512)  /* what node sets up beside its heap */
+#define LIMIT_CODE_PROCESSES 32            /* of all languages at once, warm ones too */
+#define LIMIT_CODE_FILES 1024              /* open descriptors of each */
+#define LIMIT_CODE_IDLE_MS 300000          /* a warm process without a call ends */
+
 /* expressions */
 #define LIMIT_EXPRESSION_TEXT KIB(64)
 #define LIMIT_EXPRESSION_MS 1000

@@ -1,6 +1,7 @@
 /* `runnel doctor`: what usually goes wrong, and what to do about it. */
 #include "cli/check.h"
 #include "cli/cli.h"
+#include "code/code.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -87,6 +88,26 @@ static void check_machine(struct report *report)
             has_node  ? "npm is"
             : has_npm ? "node is"
                       : "neither is");
+}
+
+/* The interpreters of code steps: their version, as they say it themselves. */
+static void check_interpreters(struct report *report, const char *dir)
+{
+    for (int i = 0; i < CODE_LANGUAGES; i++) {
+        char what[32], line[128] = "";
+        char *program = code_interpreter((enum code_language)i, dir);
+        (void)snprintf(what, sizeof(what), "%s steps", code_language_name((enum code_language)i));
+        int code = program ? code_version(program, line, sizeof(line)) : 0;
+        if (!program)
+            add(report, "note", what, code_install_hint((enum code_language)i),
+                "%s is not installed: only code steps in it need it",
+                code_language_name((enum code_language)i));
+        else
+            add(report, code ? "bad" : "ok", what,
+                code ? code_install_hint((enum code_language)i) : NULL, "%s, %s",
+                code ? "it does not run" : line, program);
+        free(program);
+    }
 }
 
 /* ---- the data folder */
@@ -328,6 +349,7 @@ static int run_doctor(const struct args *args)
     struct report report = {.args = args, .list = json_new_array()};
     int rc = check_load(args, &catalog, &project, &problems, &err);
     check_machine(&report);
+    check_interpreters(&report, rc ? NULL : project->dir);
     if (rc) {
         add(&report, "bad", "project", "`runnel init DIR` makes one; --project DIR names one", "%s",
             err.text);

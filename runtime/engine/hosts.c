@@ -14,6 +14,7 @@ struct hosts {
     pthread_mutex_t lock; /* guards by_hash */
     struct map by_hash;   /* sha256 → struct entry */
     char *egress;         /* RUNNEL_EGRESS=… */
+    struct host *code;    /* lock; NULL: no code step has run yet */
 };
 
 struct hosts *hosts_new(struct engine *engine, size_t memory_limit)
@@ -67,6 +68,25 @@ struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, 
     }
     pthread_mutex_unlock(&hosts->lock);
     return entry->host;
+}
+
+struct host *hosts_code(struct hosts *hosts)
+{
+    pthread_mutex_lock(&hosts->lock);
+    if (!hosts->code) {
+        const char *argv[] = {CODE_HOST_COMMAND, NULL};
+        const char *path = getenv("PATH"), *zone = getenv("TZ");
+        char *path_text = xasprintf("PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin");
+        char *zone_text = xasprintf("TZ=%s", zone ? zone : "");
+        const char *env[] = {path_text, "LANG=C.UTF-8", zone ? zone_text : NULL, NULL};
+        struct host_options options = {.name = "code steps", .argv = argv, .env = env};
+        hosts->code = host_new(hosts->engine->supervisor, &options);
+        free(path_text);
+        free(zone_text);
+    }
+    struct host *host = hosts->code;
+    pthread_mutex_unlock(&hosts->lock);
+    return host;
 }
 
 struct json *hosts_report(struct hosts *hosts)

@@ -107,6 +107,8 @@ struct hosts *hosts_new(struct engine *engine, size_t memory_limit);
 void hosts_free(struct hosts *hosts); /* before supervisor_free */
 /* The host of a plugin file, made at first use; owned by hosts. [any] */
 struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256);
+/* The host of code steps, made at first use. [any] */
+struct host *hosts_code(struct hosts *hosts);
 struct json *hosts_report(struct hosts *hosts);
 
 /* ---- wire.c: reading a plugin host's answers */

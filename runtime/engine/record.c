@@ -133,6 +133,34 @@ static bool is_secret_field(const struct app_def *app, const char *field)
     return false;
 }
 
+/* The app of an account of a code step, by the project's file or the store. */
+static const struct app_def *app_of(const struct strand *strand, struct catalog *catalog,
+                                    const char *account)
+{
+    const struct project *project = strand->run->project;
+    const char *slug = NULL;
+    for (size_t i = 0; account && i < project->account_count; i++)
+        if (strcmp(project->accounts[i].name, account) == 0)
+            slug = project->accounts[i].app;
+    if (account && !slug)
+        slug = accounts_lookup(strand->run->engine->accounts, str_from(account));
+    return slug ? catalog_app(catalog, str_from(slug)) : NULL;
+}
+
+static size_t code_secrets_of(const struct strand *strand, struct catalog *catalog, struct str *out,
+                              size_t max)
+{
+    size_t count = 0;
+    for (const struct json *auth = json_first(strand->auth); auth; auth = json_next(auth)) {
+        const struct json *prop = json_get(strand->props, json_name(auth));
+        const struct app_def *app = app_of(strand, catalog, json_get_c(prop, "account"));
+        for (const struct json *f = json_first(auth); f && count < max; f = json_next(f))
+            if (is_secret_field(app, json_name(f)) && json_str(f).len)
+                out[count++] = json_str(f);
+    }
+    return count;
+}
+
 /* Auth values and secret props; the views point into strand->auth and strand->props. */
 static size_t secrets_of(const struct strand *strand, struct str *out, size_t max)
 {
@@ -150,6 +178,8 @@ static size_t secrets_of(const struct strand *strand, struct str *out, size_t ma
             if (is_secret_field(app, json_name(f)) && json_str(f).len)
                 out[count++] = json_str(f);
     }
+    if (strand_step(strand)->kind == STEP_CODE)
+        count = code_secrets_of(strand, catalog, out, max);
     catalog_unref(catalog);
     return count;
 }

@@ -265,6 +265,12 @@ void step_fail_attempt(struct strand *strand, int code, const char *text);
 void step_resolve(struct strand *strand, const struct expr_template *template,
                   void (*then)(struct strand *strand, struct expr_result *result));
 
+/* Sends the attempt's call to a host process; what it answers is the attempt's result. */
+void step_call_host(struct strand *strand, struct host *host, struct frame frame);
+
+/* ---- code.c: what a code step is called with */
+void code_step_call(struct strand *strand);
+
 /* ---- flow_step.c: workflow, delay, suspend, respond, end */
 /* The wait that an action asked for ($.flow.delay, suspend, rerun), as its frame says; false: none.
  */

@@ -268,19 +268,29 @@ static void call_mock(struct strand *strand)
     loop_post(strand->run->engine->loop, take_answer, answer);
 }
 
+void step_call_host(struct strand *strand, struct host *host, struct frame frame)
+{
+    struct call call = {
+        .frame = frame,
+        .timeout_ms = strand_step(strand)->timeout_ms + CALL_SLACK_MS,
+        .done = answered,
+        .log = logged,
+        .ctx = strand,
+    };
+    strand->state = STRAND_CALLING;
+    dispatcher_call_began(strand->run->dispatcher);
+    strand->host = host;
+    strand->call_id = host_call(host, &call);
+}
+
 static void call_plugin(struct strand *strand)
 {
     struct run *run = strand->run;
-    if (mock_is_for(strand)) {
-        call_mock(strand);
-        return;
-    }
     const struct step *step = strand_step(strand);
     const struct component_def *component = step->use.component;
     char key[33], token[33];
     strand_idempotency_key(strand, key);
     resume_token(run->engine, run->id, strand->position, strand->attempt, token);
-    fault_point("step.before_call");
     struct buf json = BUF_INIT(LIMIT_FRAME_BYTES);
     buf_addf(
         &json,
@@ -299,20 +309,26 @@ static void call_plugin(struct strand *strand)
     size_t size = 0;
     char *props = json_text(strand->props, &size);
     struct str section = str_n(props, size);
-    struct call call = {
-        .frame = {.json = buf_str(&json), .sections = &section, .section_count = 1},
-        .timeout_ms = step->timeout_ms + CALL_SLACK_MS,
-        .done = answered,
-        .log = logged,
-        .ctx = strand,
-    };
-    strand->state = STRAND_CALLING;
-    dispatcher_call_began(run->dispatcher);
-    strand->host = hosts_get(run->engine->hosts, component->plugin->name, component->plugin->path,
-                             component->plugin->sha256);
-    strand->call_id = host_call(strand->host, &call);
+    struct host *host = hosts_get(run->engine->hosts, component->plugin->name,
+                                  component->plugin->path, component->plugin->sha256);
+    step_call_host(
+        strand, host,
+        (struct frame){.json = buf_str(&json), .sections = &section, .section_count = 1});
     free(props);
     buf_release(&json);
+}
+
+static void call_step(struct strand *strand)
+{
+    if (mock_is_for(strand)) {
+        call_mock(strand);
+        return;
+    }
+    fault_point("step.before_call");
+    if (strand_step(strand)->kind == STEP_CODE)
+        code_step_call(strand);
+    else
+        call_plugin(strand);
 }
 
 static void commit_intent(struct strand *strand)
@@ -320,10 +336,15 @@ static void commit_intent(struct strand *strand)
     const struct step *step = strand_step(strand);
     char key[33];
     strand_idempotency_key(strand, key);
-    struct json *intent = strand_intent(strand, "action");
-    char *uses = xasprintf("%s@%s", step->use.component->key, step->use.component->version);
-    json_set_string(intent, "component", uses);
-    free(uses);
+    struct json *intent = strand_intent(strand, step_kind_name(step));
+    if (step->kind == STEP_CODE) {
+        json_set_string(intent, "language", code_language_name(step->code->language));
+        json_set_string(intent, "file", step->code->file);
+    } else {
+        char *uses = xasprintf("%s@%s", step->use.component->key, step->use.component->version);
+        json_set_string(intent, "component", uses);
+        free(uses);
+    }
     json_set_string(intent, "idempotency_key", key);
     if (strand->runs > 1)
         json_set_integer(intent, "runs", strand->runs);
@@ -332,7 +353,7 @@ static void commit_intent(struct strand *strand)
     json_free(intent);
     run_keep_intent(strand->run, strand_position(strand), strand->attempt, text);
     free(text);
-    run_commit(strand, NULL, call_plugin);
+    run_commit(strand, NULL, call_step);
 }
 
 /* ---- accounts */
@@ -380,6 +401,27 @@ static void account_resolved(void *ctx, int code, const struct json *auth, const
     loop_post(wait->strand->run->engine->loop, take_account, wait);
 }
 
+static void resolve_account(struct strand *strand, const char *prop, const char *app)
+{
+    const char *name = json_get_c(json_get(strand->props, prop), "account");
+    if (!name)
+        return;
+    struct auth_wait *wait = xcalloc(1, sizeof(*wait));
+    wait->strand = strand;
+    wait->prop = xstrdup(prop);
+    strand->auth_pending++;
+    accounts_resolve(strand->run->engine->accounts, name, app, account_resolved, wait);
+}
+
+/* The file has no definitions of a code step's props: { account: name } is one whatever the app. */
+static void resolve_code_accounts(struct strand *strand)
+{
+    const struct json *written = strand_step(strand)->use.props;
+    for (const struct json *prop = json_first(written); prop; prop = json_next(prop))
+        if (json_count(prop) == 1 && json_get_c(prop, "account"))
+            resolve_account(strand, json_name(prop), NULL);
+}
+
 static void resolve_accounts(struct strand *strand)
 {
     const struct component_def *component = strand_step(strand)->use.component;
@@ -388,19 +430,11 @@ static void resolve_accounts(struct strand *strand)
     strand->auth_err = (struct err)ERR_INIT;
     strand->auth_pending = 1; /* this function's own, so that the last one cannot come too early */
     bool is_mocked = mock_is_for(strand);
-    for (size_t i = 0; i < component->prop_count && !is_mocked; i++) {
-        const struct prop_def *prop = &component->props[i];
-        const char *name = prop->type == RN_APP
-                               ? json_get_c(json_get(strand->props, prop->name), "account")
-                               : NULL;
-        if (!name)
-            continue;
-        struct auth_wait *wait = xcalloc(1, sizeof(*wait));
-        wait->strand = strand;
-        wait->prop = xstrdup(prop->name);
-        strand->auth_pending++;
-        accounts_resolve(strand->run->engine->accounts, name, prop->app, account_resolved, wait);
-    }
+    for (size_t i = 0; component && i < component->prop_count && !is_mocked; i++)
+        if (component->props[i].type == RN_APP)
+            resolve_account(strand, component->props[i].name, component->props[i].app);
+    if (!component && !is_mocked)
+        resolve_code_accounts(strand);
     if (--strand->auth_pending == 0)
         all_accounts(strand);
 }
@@ -477,7 +511,7 @@ static void take_props(struct strand *strand, struct expr_result *result)
     int rc = 0;
     strand->props = result->value;
     result->value = NULL;
-    for (size_t i = 0; i < use->component->prop_count && rc == 0; i++)
+    for (size_t i = 0; use->component && i < use->component->prop_count && rc == 0; i++)
         rc = check_prop(strand->props, &use->component->props[i], result, &err);
     for (size_t i = 0; i < use->dynamic_count && rc == 0; i++)
         rc = check_prop(strand->props, &use->dynamic[i], result, &err);
@@ -503,7 +537,7 @@ static void fail_expression(struct strand *strand, int code, const struct expr_w
     struct err err = ERR_INIT;
     if (where->path[0])
         (void)err_set(&err, code, "%s `%s`, {{%s}}: %s",
-                      strand_step(strand)->kind == STEP_ACTION ? "prop" : "value", where->path,
+                      strand_step(strand)->use.template ? "prop" : "value", where->path,
                       where->expression, text);
     else
         (void)err_set(&err, code, "%s", text);
@@ -565,7 +599,7 @@ void step_resolve(struct strand *strand, const struct expr_template *template,
 void step_begin(struct strand *strand)
 {
     const struct use *use = &strand_step(strand)->use;
-    if (use->component) {
+    if (use->component || strand_step(strand)->kind == STEP_CODE) {
         step_resolve(strand, use->template, take_props);
         return;
     }

@@ -153,11 +153,17 @@ bool strand_is_wanted(struct strand *strand)
 
 const char *step_kind_name(const struct step *step)
 {
-    static const char *const names[] = {[STEP_ACTION] = "action",     [STEP_IF] = "if",
-                                        [STEP_SWITCH] = "switch",     [STEP_PARALLEL] = "parallel",
-                                        [STEP_FOR_EACH] = "for_each", [STEP_WORKFLOW] = "workflow",
-                                        [STEP_DELAY] = "delay",       [STEP_SUSPEND] = "suspend",
-                                        [STEP_RESPOND] = "respond",   [STEP_END] = "end"};
+    static const char *const names[] = {[STEP_ACTION] = "action",
+                                        [STEP_CODE] = "code",
+                                        [STEP_IF] = "if",
+                                        [STEP_SWITCH] = "switch",
+                                        [STEP_PARALLEL] = "parallel",
+                                        [STEP_FOR_EACH] = "for_each",
+                                        [STEP_WORKFLOW] = "workflow",
+                                        [STEP_DELAY] = "delay",
+                                        [STEP_SUSPEND] = "suspend",
+                                        [STEP_RESPOND] = "respond",
+                                        [STEP_END] = "end"};
     return names[step->kind];
 }
 
@@ -378,7 +384,7 @@ static void take_open(struct strand *strand, const struct json *intent)
         block_go_on(strand, intent);
     else if (id_parse("run", json_get_text(intent, "run"), &child) == 0)
         flow_step_await(strand, child);
-    else if (step->kind == STEP_ACTION)
+    else if (step->kind == STEP_ACTION || step->kind == STEP_CODE)
         step_settle_unknown(strand);
     else
         flow_step_begin(strand);
@@ -431,7 +437,7 @@ void strand_enter(struct strand *strand)
         return; /* it stands still; run_settle lets the run leave */
     if (step_is_block(step))
         block_begin(strand);
-    else if (step->kind == STEP_ACTION)
+    else if (step->kind == STEP_ACTION || step->kind == STEP_CODE)
         step_begin(strand);
     else
         flow_step_begin(strand);

@@ -256,7 +256,7 @@ static int edit_text(const struct engine_edit *edit, char **text, struct err *er
                        (size_t)LIMIT_YAML_BYTES);
     if (edit->text) {
         free(*text);
-        *text = xstrdup(edit->text);
+        *text = str_dup(str_n(edit->text, workflow_own_size(str_from(edit->text))));
         return 0;
     }
     return apply_changes(edit->changes, text, err);

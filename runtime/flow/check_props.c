@@ -66,7 +66,7 @@ static bool takes_no_value(const struct prop_def *prop)
 
 /* -------------------------------------------------------------- accounts */
 
-static const char *account_app(const struct load *load, struct str name)
+const char *account_app_of(const struct load *load, struct str name)
 {
     for (size_t i = 0; i < load->project->account_count; i++)
         if (str_eq_c(name, load->project->accounts[i].name))
@@ -98,7 +98,7 @@ static struct json *check_account(const struct prop_check *check, const struct j
     if (!json_is(name, JSON_STRING) || json_count(value) != 1) {
         char text[SHOWN_MAX];
         struct str given = json_is(value, JSON_STRING) ? json_str(value) : STR_NONE;
-        const char *given_app = given.len ? account_app(load, given) : NULL;
+        const char *given_app = given.len ? account_app_of(load, given) : NULL;
         at_value(check->file, value,
                  "prop \"%s\" takes an account of %s: { account: " STR_FMT " }, not %s",
                  check->prop->name, app, STR_ARG(given_app ? given : str_from(own ? own : "NAME")),
@@ -107,7 +107,7 @@ static struct json *check_account(const struct prop_check *check, const struct j
     }
     if (load->is_kept)
         return json_copy(value);
-    const char *found = account_app(load, json_str(name));
+    const char *found = account_app_of(load, json_str(name));
     if (!found) {
         struct nearest nearest;
         nearest_init(&nearest, json_str(name));

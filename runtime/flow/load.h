@@ -149,6 +149,8 @@ void use_release(struct use *use);
  * (check_props.c) */
 struct json *props_check(const struct file *file, const struct json *owner,
                          const struct json *props, const struct use *use, bool is_draft);
+/* The app of an account of the project; NULL: there is no such account. */
+const char *account_app_of(const struct load *load, struct str name);
 /* Checks every {{ … }} in the value; `known` NULL: only process.env may be used. True if all are
  * well. (references.c) */
 bool templates_check(const struct file *file, const struct json *value, const struct names *known);
@@ -202,6 +204,9 @@ struct expr_template *template_read(struct steps_reader *reader, const struct js
                                     struct json *value);
 /* True if the item is a block; it has been read then (blocks.c). */
 bool block_read(struct steps_reader *reader, const struct json *item, struct step *step);
+/* The same for a code step (code.c). */
+bool code_step_read(struct steps_reader *reader, const struct json *item, struct step *step);
+void code_free(struct code *code); /* NULL is fine */
 /* The same for workflow, delay, suspend, respond and end (flow_steps.c). */
 bool flow_step_read(struct steps_reader *reader, const struct json *item, struct step *step);
 

@@ -4,6 +4,7 @@
 #define RUNNEL_FLOW_PROJECT_H
 
 #include "base/map.h"
+#include "code/code.h"
 #include "expr/template.h"
 #include "flow/problem.h"
 #include "flow/yaml.h"
@@ -111,6 +112,7 @@ struct step_list {
 /* What a step is. Those from STEP_IF to STEP_FOR_EACH are blocks: they hold lists of steps. */
 enum step_kind {
     STEP_ACTION,   /* a component's action */
+    STEP_CODE,     /* node, python or bash */
     STEP_IF,       /* the first branch whose `when` is true */
     STEP_SWITCH,   /* the first branch whose `is` holds the value */
     STEP_PARALLEL, /* every branch whose `when` is true, at once */
@@ -126,6 +128,14 @@ struct branch {
     char *name;                 /* of parallel: the user's; of if and switch: "1", "2", "else" */
     struct expr_template *when; /* {"when": …} or {"is": […]}; NULL: always */
     struct step_list steps;
+};
+
+/* The code of a step. */
+struct code {
+    enum code_language language;
+    char *file; /* relative to the project; NULL: it stands in the workflow file */
+    char *name; /* as tracebacks call it: the file, or "workflows/x.yaml:namespace" */
+    char *text;
 };
 
 /* What becomes of the run when a step has failed for good. */
@@ -147,7 +157,8 @@ struct step {
     char *notes;
     bool disabled;
     enum step_kind kind;
-    struct use use; /* STEP_ACTION */
+    struct use use;    /* STEP_ACTION; of STEP_CODE props and template only */
+    struct code *code; /* STEP_CODE */
     int64_t timeout_ms;
     struct retry_policy retry;
     enum on_error on_error;
@@ -177,10 +188,11 @@ struct workflow {
     char *id; /* the file's name without .yaml */
     char *name;
     char *file;      /* relative to the project */
-    char *text;      /* the file, byte for byte */
+    char *text;      /* the file, byte for byte; behind it those of its code steps (code.c) */
     char sha256[65]; /* of the text: the version */
     bool inactive;
     int64_t timeout_ms; /* settings.timeout: of each step */
+    size_t memory;      /* settings.memory: of a code step's process, bytes */
     int workers;        /* settings.concurrency.workers; 0: unlimited */
     int workers_total;  /* settings.concurrency.total, beside a key; 0: unlimited */
     /* settings.concurrency.key, {"key": …}: `workers` counts per value of it; NULL: for all */
@@ -225,6 +237,10 @@ int project_load(const struct project_options *options, struct project **ret,
  * its components still exist. NULL and *problems. */
 struct workflow *workflow_parse(const char *id, struct str text, const struct project *project,
                                 struct catalog *catalog, struct problems *problems);
+/* Of a version's text: the size of the workflow file alone; and {path: text} of the code files
+ * behind it. */
+size_t workflow_own_size(struct str text);
+struct json *workflow_text_files(struct str text);
 struct project *project_ref(struct project *project);
 void project_unref(struct project *project);
 /* process.env with a workflow's own variables (`env:`, may be NULL) over the project's. The caller

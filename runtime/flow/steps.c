@@ -129,7 +129,7 @@ static void read_action(struct steps_reader *reader, const struct json *item, st
     if (!uses || json_is(uses, JSON_NULL))
         at_value(
             file, item,
-            "a step needs \"uses\" (the key of an action) or one of \"if\", \"switch\", "
+            "a step needs \"uses\" (the key of an action) or one of \"code\", \"if\", \"switch\", "
             "\"parallel\", \"for_each\", \"workflow\", \"delay\", \"suspend\", \"respond\" and "
             "\"end\"");
     use_read(file, item, false, &reader->names, step->disabled, &step->use);
@@ -177,7 +177,8 @@ static void read_step(struct steps_reader *reader, const struct json *item, stru
     step->timeout_ms =
         field_duration(file, item, "timeout", LIMIT_STEP_MS_MAX, workflow->timeout_ms);
     read_retry(file, item, &step->retry);
-    if (!block_read(reader, item, step) && !flow_step_read(reader, item, step))
+    if (!block_read(reader, item, step) && !flow_step_read(reader, item, step) &&
+        !code_step_read(reader, item, step))
         read_action(reader, item, step);
     read_on_error(reader, item, step);
     if (own) {
@@ -226,6 +227,7 @@ void steps_release(struct step_list *steps)
         free(step->namespace_);
         free(step->notes);
         use_release(&step->use);
+        code_free(step->code);
         steps_release(&step->error_steps);
         expr_template_free(step->config);
         for (size_t b = 0; b < step->branch_count; b++)

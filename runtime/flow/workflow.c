@@ -55,13 +55,14 @@ struct workflow *workflow_read(struct load *load, const char *id, const char *na
     workflow->file = xstrdup(name);
     workflow->text = xmemdup(text.len ? text.ptr : "", text.len);
     workflow->timeout_ms = LIMIT_STEP_MS;
-    char hex[CRYPTO_HEX_MAX];
-    crypto_hash_hex(CRYPTO_SHA256, text, hex);
-    memcpy(workflow->sha256, hex, sizeof(workflow->sha256));
+    workflow->memory = LIMIT_CODE_MEMORY;
     file.doc = yaml_parse(name, text, load->problems);
     if (file.doc)
         read_root(&file, yaml_root(file.doc), workflow);
     yaml_free(file.doc);
+    char hex[CRYPTO_HEX_MAX]; /* of the code files, too */
+    crypto_hash_hex(CRYPTO_SHA256, str_from(workflow->text), hex);
+    memcpy(workflow->sha256, hex, sizeof(workflow->sha256));
     if (problems_errors(load->problems) == errors)
         return workflow;
     while (!load->is_kept && load->project->source_count > sources)

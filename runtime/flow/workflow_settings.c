@@ -119,12 +119,17 @@ static void read_auto_retry(struct file *file, const struct json *settings,
 static void read_settings(struct file *file, const struct json *settings, struct workflow *workflow)
 {
     static const char *const keys[] = {
-        "timeout",        "concurrency",    "throttle",           "queue", "auto_retry", "on_error",
-        "data_retention", "lambda_timeout", "error_notification", NULL};
+        "timeout",  "memory",         "concurrency",    "throttle",           "queue", "auto_retry",
+        "on_error", "data_retention", "lambda_timeout", "error_notification", NULL};
     static const char *const queue_keys[] = {"size", NULL};
     check_keys(file, settings, keys, "\"settings\"");
     (void)field_bool(file, settings, "error_notification", false);
     read_timeout(file, settings, workflow);
+    workflow->memory =
+        (size_t)field_bytes(file, settings, "memory", LIMIT_CODE_MEMORY_MAX, workflow->memory);
+    if (workflow->memory < LIMIT_CODE_MEMORY_MIN)
+        at_value(file, json_get(settings, "memory"), "\"memory\" is %zu MiB at least",
+                 (size_t)LIMIT_CODE_MEMORY_MIN >> 20);
     read_concurrency(file, settings, workflow);
     read_throttle(file, settings, workflow);
     const struct json *queue = field(file, settings, "queue", JSON_OBJECT);

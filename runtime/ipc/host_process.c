@@ -30,7 +30,7 @@ static void limit_memory(void)
 #endif
 }
 
-void host_process_init(void)
+void host_process_bind(void)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The runtime may have died before the line above took effect; then the socketpair has no other
@@ -40,8 +40,13 @@ void host_process_init(void)
         _exit(0);
     (void)prctl(PR_SET_DUMPABLE, 0);
     set_limit(RLIMIT_CORE, 0);
-    set_limit(RLIMIT_NOFILE, LIMIT_PLUGIN_FILES);
-    limit_memory();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN);
+}
+
+void host_process_init(void)
+{
+    host_process_bind();
+    set_limit(RLIMIT_NOFILE, LIMIT_PLUGIN_FILES);
+    limit_memory();
 }

@@ -13,5 +13,8 @@
  * count; not under a sanitizer, which maps far more), and ignores SIGPIPE and SIGINT. Exits when
  * the runtime is gone already. */
 void host_process_init(void);
+/* The same without the limits of memory and descriptors: for a host that starts processes with
+ * limits of their own. */
+void host_process_bind(void);
 
 #endif

@@ -1,0 +1,282 @@
+// The node worker of runnel's code steps. Descriptor 3 brings one call at a time: four u32 lengths, then the call (JSON), the code,
+// the inputs (JSON) and the steps (JSON); back goes u32 length of the answer, u32 length of the exports, both as JSON.
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import vm from "node:vm";
+import { Console } from "node:console";
+import { randomBytes } from "node:crypto";
+import { Writable } from "node:stream";
+import { createRequire, isBuiltin } from "node:module";
+import { pathToFileURL, fileURLToPath } from "node:url";
+
+const LIMIT_EXPORT_BYTES = 16 << 20, LIMIT_DELAY_MS = 366 * 86400000;
+
+// ---- what the code prints is in the pipe before the step's answer is sent, which Node's own streams do not promise
+for (const [name, fd] of [["stdout", 1], ["stderr", 2]]) {
+  const stream = new Writable({
+    write(chunk, _, done) {
+      for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+      done();
+    },
+  });
+  Object.defineProperty(process, name, { value: Object.assign(stream, { fd, isTTY: false }), configurable: true });
+}
+globalThis.console = new Console(process.stdout, process.stderr);
+
+// ---- numbers that a double cannot hold: integers are BigInts, others know their digits
+const MARK = `number:${randomBytes(12).toString("hex")}:`;
+const stringify = JSON.stringify;
+class ExactNumber {
+  #digits;
+  constructor(digits) { this.#digits = digits; Object.freeze(this); }
+  toString() { return this.#digits; }
+  valueOf() { return Number(this.#digits); }
+  toJSON() { return MARK + this.#digits; }
+  [Symbol.for("nodejs.util.inspect.custom")]() { return this.#digits; }
+}
+Object.defineProperty(BigInt.prototype, "toJSON", { value() { return MARK + this.toString(); }, configurable: true, writable: true });
+const UNMARK = new RegExp(`"${MARK}(-?[0-9][0-9.eE+-]*)"`, "g");
+function toJson(value, replacer, space) {
+  const text = stringify(value, replacer, space);
+  return text === undefined || !text.includes(MARK) ? text : text.replace(UNMARK, "$1");
+}
+JSON.stringify = toJson;
+
+function canonical(text) { // digits and exponent: 1.50e3 → "15e2"
+  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const digits = (whole + fraction).replace(/^0+/, ""), short = digits.replace(/0+$/, "");
+  return short === "" ? "0" : `${sign}${short}e${Number(exponent) - fraction.length + digits.length - short.length}`;
+}
+function isExact(text) {
+  const number = Number(text);
+  return Number.isFinite(number) && (/^-?\d+$/.test(text) ? Number.isSafeInteger(number) : canonical(text) === canonical(String(number)));
+}
+function fromJson(text) {
+  if (!/\d[\d.]{15}|\d[eE][+-]?\d/.test(text)) return JSON.parse(text);
+  let isMarked = false;
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) => {
+    if (token[0] === '"' || isExact(token)) return token;
+    isMarked = true;
+    return `"${MARK}${token}"`;
+  });
+  if (!isMarked) return JSON.parse(text);
+  return JSON.parse(marked, (_, value) => {
+    if (typeof value !== "string" || !value.startsWith(MARK)) return value;
+    const digits = value.slice(MARK.length);
+    return /^-?\d+$/.test(digits) ? BigInt(digits) : new ExactNumber(digits);
+  });
+}
+
+// ---- code: a module each, evaluated anew for each call
+const outside = new Map();
+globalThis.defineComponent = (component) => component;
+
+function moduleText(code) {
+  if (/^\s*export\s+(default\b|\{|const\b|let\b|async\b|function\b)/m.test(code)) return code;
+  return `export default { async run({ steps, $ }) {${code}\n} }`; // on the first line, so that line numbers stay
+}
+function locate(specifier, base) {
+  if (isBuiltin(specifier)) return specifier;
+  if (/^\.{0,2}\//.test(specifier)) {
+    const url = new URL(specifier, base);
+    try { url.searchParams.set("v", String(fs.statSync(fileURLToPath(url)).mtimeMs)); } catch { /* import says it better */ }
+    return url.href; // an edited file is another module
+  }
+  if (/^[a-z]+:/.test(specifier)) return specifier;
+  const name = specifier.replace(/^(@[^/@]+\/[^/@]+|[^/@]+)@[^/]+/, "$1"); // "axios@^1": the version is package.json's
+  try { return import.meta.resolve(name, base); } catch (error) {
+    try { return pathToFileURL(createRequire(base).resolve(name)).href; } catch { /* the first error is the better one */ }
+    throw new Error(`cannot find the package "${name}": run \`npm install ${name}\` in the project's folder (${error.message})`);
+  }
+}
+async function outsideModule(specifier, base) {
+  const url = locate(specifier, base);
+  if (!outside.has(url)) {
+    const namespace = await import(url), names = Object.keys(namespace);
+    const module = new vm.SyntheticModule(names, function () { for (const name of names) this.setExport(name, namespace[name]); },
+      { identifier: url });
+    await module.link(() => {});
+    await module.evaluate();
+    outside.set(url, module);
+  }
+  return outside.get(url);
+}
+// A module's syntax error does not say where it is; a script's does. What only modules have is made its like, on the same lines.
+function placeSyntaxError(name, text, error) {
+  const script = text.replace(/^(\s*)export\s+default\b/gm, "$1void          ").replace(/^(\s*)export\b/gm, "$1      ").replace(/^\s*import\b.*$/gm, "");
+  try {
+    new vm.Script(`(async () => {${script}\n})`, { filename: name });
+  } catch (again) {
+    if (again.name === "SyntaxError" && again.message === error.message) error.stack = again.stack;
+  }
+  return error;
+}
+function compileModule(name, text, options) {
+  try {
+    return new vm.SourceTextModule(text, options);
+  } catch (error) {
+    throw error?.name === "SyntaxError" ? placeSyntaxError(name, text, error) : error;
+  }
+}
+async function loadComponent(call, code) {
+  const base = pathToFileURL(call.base).href, text = moduleText(code);
+  const options = {
+    identifier: call.name,
+    initializeImportMeta(meta) { meta.url = base; meta.filename = call.base; meta.dirname = path.dirname(call.base); },
+    importModuleDynamically: async (specifier) => (await outsideModule(specifier, base)),
+  };
+  // No cachedData: V8 would bind the code to the import callback of the module that it was made from, which is gone.
+  const module = compileModule(call.name, text, options);
+  await module.link((specifier) => outsideModule(specifier, base));
+  await module.evaluate();
+  const component = module.namespace.default;
+  if (typeof component === "function") return { run: component };
+  if (typeof component?.run !== "function") throw new Error("the code exports no component: export default defineComponent({ async run({ steps, $ }) { … } })");
+  return component;
+}
+
+// ---- what the code is given
+function checkMs(ms, what) {
+  if (!Number.isInteger(ms) || ms < 1 || ms > LIMIT_DELAY_MS) throw new RangeError(`${what}: a whole number of milliseconds from 1 to ${LIMIT_DELAY_MS} is wanted, not ${String(ms)}`);
+  return ms;
+}
+function exportText(name, value) {
+  let text;
+  try { text = toJson(value); } catch (error) { throw new TypeError(`"${name}" cannot be exported as JSON: ${error.message}`); }
+  return text;
+}
+function makeDollar(call, steps, state) {
+  const urls = () => ({ resume_url: `${call.resume_url}/resume`, cancel_url: `${call.resume_url}/cancel` });
+  const pause = (flow) => { state.flow = flow; return urls(); };
+  const send = new Proxy({}, { get: (_, name) => () => { throw new Error(`$.send.${String(name)} is not there yet: use fetch() or an action`); } });
+  return {
+    export(name, value) {
+      const text = exportText(String(name), value);
+      if (text !== undefined) state.exports.set(String(name), text);
+    },
+    async respond(response = {}) {
+      const { status = 200, headers = {}, body, immediate = false } = response;
+      if (!Number.isInteger(status) || status < 100 || status > 599) throw new RangeError(`$.respond: the status is a number from 100 to 599, not ${String(status)}`);
+      const content = body instanceof Uint8Array ? { $base64: Buffer.from(body).toString("base64") } : body;
+      state.respond ??= exportText("$.respond", { status, headers, body: content, immediate: Boolean(immediate) });
+    },
+    flow: {
+      exit(reason) { state.exit = { reason: reason === undefined ? null : String(reason) }; },
+      delay: (ms) => pause({ kind: "delay", ms: checkMs(ms, "$.flow.delay") }),
+      suspend: (ms) => pause({ kind: "suspend", ms: ms === undefined ? 0 : checkMs(ms, "$.flow.suspend") }),
+      rerun: (ms, context, max = 10) => {
+        const text = context === undefined ? undefined : JSON.parse(stringify(context) ?? "null");
+        return pause({ kind: "rerun", ms: ms === undefined || ms === null ? LIMIT_DELAY_MS : checkMs(ms, "$.flow.rerun"), context: text, max });
+      },
+      refreshTimeout() { throw new Error("$.flow.refreshTimeout is not there: set `timeout` on the step"); },
+    },
+    send,
+    context: {
+      ...steps.trigger?.context, deadline: call.deadline, JIT: false, idempotency_key: call.idempotency_key, attempt: call.attempt,
+      run: { runs: call.runs, context: call.rerun?.context, callback_request: call.rerun?.callback },
+    },
+  };
+}
+function makeThis(component, inputs) {
+  const self = {};
+  for (const [name, prop] of Object.entries(component.props ?? {})) if (prop?.default !== undefined) self[name] = structuredClone(prop.default);
+  Object.assign(self, inputs);
+  for (const [name, method] of Object.entries(component.methods ?? {})) self[name] = method;
+  return self;
+}
+
+// ---- errors
+function describe(call, error) {
+  if (!(error instanceof Error) && typeof error?.stack !== "string") return { text: `the code threw ${typeof error === "string" ? error : stringify(error) ?? String(error)}` };
+  const stack = String(error.stack).split("\n"), own = stack.find((line) => line.includes(`${call.name}:`));
+  const place = own?.slice(own.indexOf(`${call.name}:`)).match(/^.*?:\d+(?::\d+)?/)?.[0];
+  const name = error.name && error.name !== "Error" ? `${error.name}: ` : "";
+  const kept = stack.filter((line) => line.includes(`${call.name}:`) || !/^\s+at /.test(line));
+  return { text: `${name}${error.message}${place ? ` (at ${place.replace(/^\s*at\s+/, "")})` : ""}`, stack: kept.join("\n"),
+    code: error.name === "ConfigurationError" ? "RN_ECONFIG" : undefined };
+}
+
+// ---- one call
+let current = null;
+const write = (parts) => socket.write(Buffer.concat(parts));
+
+function answer(state, error, leave) {
+  if (current !== state) return; // answered already
+  current = null;
+  let exports = `{${[...state.exports].map(([name, text]) => `${stringify(name)}:${text}`).join(",")}}`;
+  if (Buffer.byteLength(exports) > LIMIT_EXPORT_BYTES) {
+    error ??= { code: "RN_ETOOBIG", text: `the exports have more than ${LIMIT_EXPORT_BYTES} bytes` };
+    exports = "{}";
+  }
+  const members = error ? [`"error":${stringify({ code: error.code ?? "RN_EFAILED", text: error.text.slice(0, 4000) })}`] : ['"ok":true'];
+  if (!error) {
+    if (state.exit) members.push(`"exit":${stringify(state.exit)}`);
+    if (state.flow) members.push(`"flow":${toJson(state.flow)}`);
+    if (state.respond) members.push(`"respond":${state.respond}`);
+  }
+  if (leave) members.push('"leave":true');
+  const json = Buffer.from(`{${members.join(",")},"exports":0}`), body = Buffer.from(exports), head = Buffer.alloc(8);
+  if (json.length > LIMIT_EXPORT_BYTES) return answerTooBig(state);
+  head.writeUInt32LE(json.length, 0);
+  head.writeUInt32LE(body.length, 4);
+  write([head, json, body]);
+}
+function answerTooBig(state) {
+  current = state;
+  state.respond = state.flow = undefined;
+  answer(state, { code: "RN_ETOOBIG", text: `the response has more than ${LIMIT_EXPORT_BYTES} bytes` });
+}
+function fail(state, error, leave) {
+  const what = describe(state.call, error);
+  if (what.stack) console.error(what.stack);
+  answer(state, what, leave);
+}
+async function run(call, code, inputs, steps) {
+  const state = current = { call, exports: new Map() };
+  try {
+    const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);
+    const value = await component.run.call(makeThis(component, fromJson(inputs)), { steps: seen, $ });
+    if (value !== undefined) $.export("$return_value", value);
+    answer(state);
+  } catch (error) {
+    fail(state, error);
+  }
+}
+for (const name of ["uncaughtException", "unhandledRejection"])
+  process.on(name, (error) => {
+    if (current) fail(current, error, true);
+    else console.error(error);
+  });
+
+// ---- the socket
+const socket = new net.Socket({ fd: 3 });
+let chunks = [], size = 0;
+function take() {
+  if (size < 16) return;
+  const all = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+  chunks = [all];
+  const lengths = [0, 4, 8, 12].map((at) => all.readUInt32LE(at)), whole = 16 + lengths.reduce((a, b) => a + b);
+  if (size < whole) return;
+  chunks = [];
+  size = 0;
+  let at = 16;
+  const [call, code, inputs, steps] = lengths.map((length) => all.toString("utf8", at, (at += length)));
+  run(JSON.parse(call), code, inputs, steps);
+}
+let wanted = 16;
+socket.on("data", (chunk) => {
+  chunks.push(chunk);
+  size += chunk.length;
+  if (size >= 16 && wanted === 16) {
+    const head = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+    chunks = [head];
+    wanted = 16 + [0, 4, 8, 12].reduce((sum, i) => sum + head.readUInt32LE(i), 0);
+  }
+  if (size >= wanted) {
+    wanted = 16;
+    take();
+  }
+});
+socket.on("end", () => process.exit(0));
+socket.on("error", () => process.exit(0));

@@ -1,0 +1,204 @@
+# The python worker of runnel's code steps. Descriptor 3 brings one call at a time: four u32 lengths, then the call (JSON), the code,
+# the inputs (JSON) and the steps (JSON); back goes u32 length of the answer, u32 length of the exports, both as JSON.
+import sys
+
+_path = [entry for entry in sys.path if entry]
+sys.path[:] = _path  # the standard library first: never a json.py of the project's
+
+import base64
+import json
+import linecache
+import os
+import re
+import socket
+import struct
+import traceback
+from decimal import Decimal
+
+LIMIT_EXPORT_BYTES = 16 << 20
+LIMIT_DELAY_MS = 366 * 86400000
+MARK = "number:" + os.urandom(12).hex() + ":"
+UNMARK = re.compile('"' + MARK + '(-?[0-9][0-9.eE+-]*)"')
+
+
+# ---- numbers that a float cannot hold are Decimals
+def parse_float(text):
+    number = float(text)
+    if len(text) <= 16 and "e" not in text and "E" not in text:
+        return number
+    exact = Decimal(text)
+    return number if exact.is_finite() and number not in (float("inf"), float("-inf")) and Decimal(repr(number)) == exact else exact
+
+
+def default(value):
+    if isinstance(value, Decimal) and value.is_finite():
+        return MARK + format(value, "f") if -400 < value.adjusted() < 400 else MARK + str(value).replace("E+", "e")
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError(f"an object of type {type(value).__name__} is no JSON")
+
+
+def to_json(name, value):
+    try:
+        text = json.dumps(value, default=default, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f'"{name}" cannot be exported as JSON: {error}') from None
+    return UNMARK.sub(r"\1", text) if MARK in text else text
+
+
+def from_json(text):
+    return json.loads(text, parse_float=parse_float)
+
+
+# ---- what the code is given
+class Flow:
+    def __init__(self, call, state):
+        self._call, self._state = call, state
+
+    def _pause(self, flow):
+        self._state["flow"] = flow
+        url = self._call["resume_url"]
+        return {"resume_url": url + "/resume", "cancel_url": url + "/cancel"}
+
+    @staticmethod
+    def _ms(ms, what):
+        if not isinstance(ms, (int, float)) or isinstance(ms, bool) or not 1 <= ms <= LIMIT_DELAY_MS:
+            raise ValueError(f"{what}: milliseconds from 1 to {LIMIT_DELAY_MS} are wanted, not {ms!r}")
+        return int(ms)
+
+    def exit(self, reason=None):
+        self._state["exit"] = {"reason": None if reason is None else str(reason)}
+
+    def delay(self, ms):
+        return self._pause({"kind": "delay", "ms": self._ms(ms, "pd.flow.delay")})
+
+    def suspend(self, timeout_ms=None):
+        return self._pause({"kind": "suspend", "ms": 0 if timeout_ms is None else self._ms(timeout_ms, "pd.flow.suspend")})
+
+    def rerun(self, ms=None, context=None, max_retries=10):
+        ms = LIMIT_DELAY_MS if ms is None else self._ms(ms, "pd.flow.rerun")
+        return self._pause({"kind": "rerun", "ms": ms, "context": context, "max": max_retries})
+
+
+class Send:
+    def __getattr__(self, name):
+        raise AttributeError(f"pd.send.{name} is not there yet: send the request yourself or use an action")
+
+
+class Pipedream:
+    def __init__(self, call, inputs, steps, state):
+        self.steps, self.inputs, self._state = steps, inputs, state
+        self.flow, self.send = Flow(call, state), Send()
+        rerun = call.get("rerun") or {}
+        self.context = dict(steps.get("trigger", {}).get("context", {}))
+        self.context.update(
+            deadline=call["deadline"], JIT=False, idempotency_key=call["idempotency_key"], attempt=call["attempt"],
+            run={"runs": call["runs"], "context": rerun.get("context"), "callback_request": rerun.get("callback")})
+
+    def export(self, name, value):
+        self._state["exports"][str(name)] = to_json(str(name), value)
+
+    def respond(self, response=None, **fields):
+        response = {"status": 200, "headers": {}, "immediate": False, **(response or {}), **fields}
+        status = response["status"]
+        if not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"pd.respond: the status is a number from 100 to 599, not {status!r}")
+        if isinstance(response.get("body"), (bytes, bytearray)):
+            response["body"] = {"$base64": base64.b64encode(response["body"]).decode()}
+        self._state.setdefault("respond", to_json("pd.respond", response))
+
+
+class ConfigurationError(Exception):
+    pass
+
+
+# ---- errors
+def describe(call, error):
+    if isinstance(error, SyntaxError) and error.filename == call["name"]:
+        place = f"line {error.lineno}"
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == call["name"]]
+        place = f"line {frames[-1].lineno}" if frames else None
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, SystemExit) else f"the code called sys.exit({error.code!r})"
+    code = "RN_ENOMEM" if isinstance(error, MemoryError) else "RN_ECONFIG" if type(error).__name__ == "ConfigurationError" else "RN_EFAILED"
+    return {"code": code, "text": (text + (f" (at {call['name']}, {place})" if place else ""))[:4000]}
+
+
+def print_traceback(error):
+    shown, tb = error.__traceback__, error.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename == "<string>":  # this worker's own
+        tb = tb.tb_next
+    shown = tb
+    traceback.print_exception(type(error), error, shown)
+
+
+# ---- one call
+def run(call, code, inputs, steps):
+    state = {"exports": {}}
+    try:
+        name = call["name"]
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        sys.path[:] = [os.path.dirname(call["base"]), call["dir"], *_path]
+        scope = {"__name__": "code", "__file__": call["base"], "ConfigurationError": ConfigurationError}
+        exec(compile(code, name, "exec"), scope)
+        handler = scope.get("handler")
+        if not callable(handler):
+            raise NameError("the code defines no `def handler(pd):`")
+        pd = Pipedream(call, from_json(inputs), from_json(steps), state)
+        value = handler(pd)
+        if value is not None:
+            pd.export("$return_value", value)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: they end the step, not the worker
+        if not isinstance(error, SystemExit):
+            print_traceback(error)
+        return state, describe(call, error)
+    return state, None
+
+
+def answer(state, error):
+    exports = "{" + ",".join(json.dumps(name) + ":" + text for name, text in state["exports"].items()) + "}"
+    if len(exports) > LIMIT_EXPORT_BYTES:
+        error = error or {"code": "RN_ETOOBIG", "text": f"the exports have more than {LIMIT_EXPORT_BYTES} bytes"}
+        exports = "{}"
+    if not error and len(state.get("respond", "")) > LIMIT_EXPORT_BYTES // 2:
+        error = {"code": "RN_ETOOBIG", "text": f"the response has more than {LIMIT_EXPORT_BYTES // 2} bytes"}
+    members = ['"error":' + json.dumps(error)] if error else ['"ok":true']
+    if not error:
+        for name in ("exit", "flow"):
+            if name in state:
+                members.append(f'"{name}":' + to_json(name, state[name]))
+        if "respond" in state:
+            members.append('"respond":' + state["respond"])
+    members.append('"exports":0')
+    return ("{" + ",".join(members) + "}").encode(), exports.encode()
+
+
+def receive(size):
+    parts = bytearray()
+    while len(parts) < size:
+        part = channel.recv(min(size - len(parts), 1 << 20))
+        if not part:
+            os._exit(0)
+        parts += part
+    return bytes(parts)
+
+
+channel = socket.socket(fileno=3)
+channel.set_inheritable(False)
+sys.stdout.reconfigure(line_buffering=True)
+while True:
+    lengths = struct.unpack("<4I", receive(16))
+    texts = [receive(length).decode() for length in lengths]
+    result, failure = run(json.loads(texts[0]), *texts[1:])
+    try:
+        body = answer(result, failure)
+    except BaseException as error:
+        body = answer({"exports": {}}, {"code": "RN_EFAILED", "text": str(error)[:4000]})
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception:  # the code closed them
+        pass
+    channel.sendall(struct.pack("<2I", len(body[0]), len(body[1])) + body[0] + body[1])
