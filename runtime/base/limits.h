@@ -55,7 +55,7 @@
 #define LIMIT_EXPORT_BYTES MIB(16) /* a step */
 #define LIMIT_RERUN_CONTEXT KIB(64)
 #define LIMIT_RERUNS 10000
-#define LIMIT_DEDUPE_IDS 10000     /* `dedupe: { remember: N }` of a source */
+#define LIMIT_DEDUPE_IDS 10000 /* `dedupe: { remember: N }` of a source */
 #define LIMIT_SOURCE_RUN_MS 30000
 #define LIMIT_HOOK_MS 60000
 #define LIMIT_OPTIONS_MS 30000
@@ -99,6 +99,16 @@
 #define LIMIT_RESPOND_WAITERS 192                  /* senders that wait; more: 503 */
 #define LIMIT_MULTIPART_PARTS 256
 #define LIMIT_SIGNATURE_SECRETS 8 /* `secret` may be a list, for a change of secrets */
+
+/* data stores (data_store props) */
+#define LIMIT_DATA_NAME 64           /* of a store; a record's key: LIMIT_DB_KEY */
+#define LIMIT_DATA_VALUE MIB(1)      /* JSON */
+#define LIMIT_DATA_KEYS 100000       /* of a store */
+#define LIMIT_DATA_BYTES MIB(256)    /* of a store: keys and values */
+#define LIMIT_DATA_STORES 256        /* of a project */
+#define LIMIT_DATA_PAGE 1000         /* keys or items of one answer */
+#define LIMIT_DATA_PAGE_BYTES MIB(4) /* no further record is added past them */
+#define LIMIT_DATA_TTL_MS (3660ll * 86400000)
 
 /* store */
 #define LIMIT_STORE_BYTES GIB(4)               /* limits.store */

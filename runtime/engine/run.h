@@ -291,6 +291,9 @@ void strand_idempotency_key(const struct strand *strand, char out[33]);
 int64_t run_next_wake(const struct run *run);
 struct json *wait_json(const struct wait *wait);
 bool wait_read(const struct json *json, struct wait *ret);
+/* What a host asks for during a step's call (data_store.c): `ask` of a struct call whose ctx is the
+ * strand. [the host's reader thread] */
+void step_ask(void *strand, struct ask *ask, const struct frame *frame);
 /* A copy of `value` with the secrets of the attempt in progress (auth values, secret props)
  * redacted. NULL for NULL. */
 struct json *strand_redacted(const struct strand *strand, const struct json *value);

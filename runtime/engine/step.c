@@ -275,6 +275,7 @@ void step_call_host(struct strand *strand, struct host *host, struct frame frame
         .timeout_ms = strand_step(strand)->timeout_ms + CALL_SLACK_MS,
         .done = answered,
         .log = logged,
+        .ask = step_ask,
         .ctx = strand,
     };
     strand->state = STRAND_CALLING;

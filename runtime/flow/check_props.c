@@ -234,6 +234,23 @@ static struct json *check_timer(const struct prop_check *check, const struct jso
     return json_copy(value);
 }
 
+/* { store: NAME }; storeId as in Pipedream's files. */
+static struct json *check_data_store(const struct prop_check *check, const struct json *value)
+{
+    const struct json *name =
+        json_get(value, "store") ? json_get(value, "store") : json_get(value, "storeId");
+    struct str text = json_str(name);
+    if (!json_is(value, JSON_OBJECT) || json_count(value) != 1 || !text.len ||
+        text.len > LIMIT_DATA_NAME) {
+        char shown_text[SHOWN_MAX];
+        at_value(check->file, value,
+                 "prop \"%s\" of %s takes a data store: { store: NAME }, not %s", check->prop->name,
+                 check->use->key, shown(value, shown_text));
+        return NULL;
+    }
+    return reduce(value);
+}
+
 /* A constant of the prop's own type; of the element's for a list. NULL and a problem if it does not
  * fit. */
 static struct json *check_constant(const struct prop_check *check, const struct json *value)
@@ -259,6 +276,8 @@ static struct json *check_constant(const struct prop_check *check, const struct 
         return NULL;
     case RN_TIMER_INTERFACE:
         return check_timer(check, value);
+    case RN_DATA_STORE:
+        return check_data_store(check, value);
     default:
         return reduce(value);
     }

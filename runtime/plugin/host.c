@@ -78,6 +78,44 @@ static void host_may_block(void *ctx)
     frame_server_may_block(h->call);
 }
 
+static int host_ask(void *ctx, const struct json *request, const struct json *const *values,
+                    size_t count, struct json **ret_answer, struct json **ret_value,
+                    struct err *err)
+{
+    struct handling *h = ctx;
+    struct answer_frame *frame = NULL;
+    struct json *answer = NULL, *value = NULL;
+    struct str sections[2] = {STR_NONE, STR_NONE};
+    char *texts[2] = {NULL, NULL};
+    size_t size = 0;
+    for (size_t i = 0; i < count && i < COUNT_OF(sections); i++) {
+        texts[i] = json_text(values[i], &size);
+        sections[i] = str_n(texts[i], size);
+    }
+    char *text = json_text(request, &size);
+    int code = frame_server_ask(h->call, str_n(text, size), sections, (uint32_t)count, &frame, err);
+    free(text);
+    free(texts[0]);
+    free(texts[1]);
+    if (!code)
+        code = json_parse(frame->frame.json, &answer, err);
+    const struct json *error = json_get(answer, "error");
+    if (!code && error)
+        code =
+            err_set(err, err_from_name(json_get_c(error, "code") ? json_get_c(error, "code") : ""),
+                    STR_FMT, STR_ARG(json_get_text(error, "text")));
+    if (!code && frame->frame.section_count)
+        code = json_parse_own(frame->frame.sections[0], &value, err);
+    frame_server_answer_free(frame);
+    if (code) {
+        json_free(answer);
+        return code;
+    }
+    *ret_answer = answer;
+    *ret_value = value;
+    return 0;
+}
+
 static void host_log(void *ctx, int32_t level, struct str text)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -91,6 +129,7 @@ static const struct run_services services = {
     .retry_after_ms = fetch_retry_after_ms,
     .sleep = host_sleep,
     .may_block = host_may_block,
+    .ask = host_ask,
     .log = host_log,
 };
 

@@ -35,6 +35,24 @@
  * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made
  * before the failure are kept ("exports").
  *
+ * ASK (ipc/frame.h) during an action_run or code_run: of the data stores that the step's props name
+ * ({"store":NAME}; "storeId" is taken, too). Values are JSON text in sections.
+ *   {"op":"store_get", store, key}                  "found", "expires_ms"? [0: the value, if found]
+ *   {"op":"store_has", store, key}                  "found"
+ *   {"op":"store_keys", store, "after"?, "limit"?}  "more" [0: [key, …], in the keys' order]
+ *   {"op":"store_items", store, "after"?, "limit"?} "more" [0: [[key, value], …]]
+ *   {"op":"store_set", store, key, "ttl_ms"?} [0: the value]; without ttl_ms it never expires
+ *   {"op":"store_set_ttl", store, key, "ttl_ms"}    "found"; 0: it never expires
+ *   {"op":"store_delete", store, key}               "found"
+ *   {"op":"store_clear", store}                     "count"
+ *   {"op":"store_increment", store, key, "by"?}     "value": the new one; an absent record is 0
+ *   {"op":"store_compare_and_set", store, key, "ttl_ms"?, "expected":i?, "value":i?} [JSON values]:
+ *     sets the record to section `value` (absent: deletes it) if it equals section `expected` (absent:
+ *     if it is not there). "swapped", "found" [0: what is there now, if anything]
+ *   ANSWER: {"ok":true, …} or {"error":{"code":"RN_E…","text"}}. What was written is on disk before the
+ *   answer, and seen by every run after it. A page of keys or items ends at 1,000 or 4 MiB; "more":
+ *   ask again with the last key as "after".
+ *
  * Environment of the host: RUNNEL_EGRESS (egress_to_json), RUNNEL_MEMORY_LIMIT.
  */
 #ifndef RUNNEL_PLUGIN_PROTOCOL_H

@@ -376,4 +376,5 @@ const struct rn_api run_api = {
     .flow_url = api_flow_url,
     .runs = api_runs,
     .rerun_value = api_rerun_value,
+    .store = api_store,
 };

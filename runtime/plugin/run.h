@@ -31,6 +31,10 @@ struct run_services {
     int (*sleep)(void *ctx, int64_t ms, const atomic_bool *cancelled);
     /* The run is about to wait for something. */
     void (*may_block)(void *ctx);
+    /* Asks the runtime (plugin/protocol.h); may block. `values` become sections. The results are the
+     * run's to free; *ret_value NULL: the answer has no value. */
+    int (*ask)(void *ctx, const struct json *request, const struct json *const *values,
+               size_t count, struct json **ret_answer, struct json **ret_value, struct err *err);
     /* A line of the run's log, redacted and cut. */
     void (*log)(void *ctx, int32_t level, struct str text);
 };
@@ -272,6 +276,9 @@ uint32_t api_runs(struct rn_run *);
 const struct rn_json *api_rerun_value(struct rn_run *, bool is_callback);
 /* Appends the wait as the runtime reads it: {"kind":…,"ms":…,"max":…,"context":…}. */
 void run_write_flow(const struct run *run, struct buf *out);
+
+int32_t api_store(struct rn_run *, const char *prop, const struct rn_store_request *,
+                  struct rn_store_answer *ret);
 
 int32_t api_http(struct rn_run *, const struct rn_http_request *, const struct rn_http_response **);
 int32_t api_execute(struct rn_run *, const char *prop, const struct rn_http_response **ret);

@@ -78,15 +78,24 @@ int kv_get(struct store_reader reader, const char *space, struct str key, struct
 int kv_each(struct store_reader reader, const char *space,
             int (*each)(void *ctx, struct str key, struct str value), void *ctx)
 {
-    unsigned char prefix[4];
+    return kv_each_from(reader, space, STR_NONE, each, ctx);
+}
+
+int kv_each_from(struct store_reader reader, const char *space, struct str from,
+                 int (*each)(void *ctx, struct str key, struct str value), void *ctx)
+{
+    unsigned char prefix[4], start[STORE_KEY_MAX];
     uint32_t number = 0;
     struct table_walk walk;
     struct str key, value;
     int rc = name_find(reader, str_from(space), &number);
     if (rc)
         return rc == RN_ENOTFOUND ? 0 : rc;
+    if (from.len > KV_KEY_MAX)
+        return RN_ETOOBIG;
     put_u32(prefix, number);
-    rc = table_walk_init(&walk, reader, TABLE_KV, str_n(prefix, 4), str_n(prefix, 4), false);
+    rc = table_walk_init(&walk, reader, TABLE_KV, str_n(prefix, 4), kv_key(start, number, from),
+                         false);
     while (!rc) {
         rc = table_walk_next(&walk, &key, &value);
         if (rc)

@@ -122,6 +122,10 @@ int kv_get(struct store_reader reader, const char *space, struct str key, struct
 int kv_each(struct store_reader reader, const char *space,
             int (*each)(void *ctx, struct str key, struct str value), void *ctx);
 
+/* The same from `from` on. */
+int kv_each_from(struct store_reader reader, const char *space, struct str from,
+                 int (*each)(void *ctx, struct str key, struct str value), void *ctx);
+
 /* ---- events.c */
 struct event_record {
     uint64_t id;

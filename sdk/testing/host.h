@@ -32,6 +32,7 @@ enum slot {
     SLOT_EXPORT,
     SLOT_EXIT,
     SLOT_FLOW,
+    SLOT_STORE,
     SLOT_EMITS,
     SLOT_RESPONSE,
     SLOT_DB,
@@ -54,6 +55,7 @@ struct rn_test {
     atomic_bool cancelled;
     /* state */
     struct json *props, *auth, *endpoints, *db;
+    struct json *stores; /* {store: {key: {"value", "expires_ms"?}}} */
     struct exchange *script, **script_end;
     struct json *requests;
     /* of the last call; NULL: nothing of that kind */
@@ -74,6 +76,9 @@ const char *test_keep(struct rn_test *test, enum slot slot, char *text);
 const char *test_json(struct rn_test *test, enum slot slot, const struct json *value);
 /* Parses JSON text of this kind; a failure of the test and an empty value otherwise. */
 struct json *test_parse(struct rn_test *test, const char *what, const char *text, enum json_kind);
+/* stores.c: the runtime's answers to asks, from test->stores. */
+int test_ask(void *ctx, const struct json *request, const struct json *const *values, size_t count,
+             struct json **ret_answer, struct json **ret_value, struct err *err);
 void exchange_free(struct exchange *exchange);
 
 #endif

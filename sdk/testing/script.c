@@ -249,5 +249,6 @@ const struct run_services test_services = {
     .retry_after_ms = test_retry_after_ms,
     .sleep = test_sleep,
     .may_block = test_may_block,
+    .ask = test_ask,
     .log = test_log,
 };

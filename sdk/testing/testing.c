@@ -33,6 +33,7 @@ struct rn_test *rn_test_new(const struct rn_plugin *tables)
     test->auth = json_new_object();
     test->endpoints = json_new_object();
     test->db = json_new_object();
+    test->stores = json_new_object();
     test->requests = json_new_array();
     test->script_end = &test->script;
     atomic_init(&test->cancelled, false);
@@ -68,6 +69,7 @@ void rn_test_free(struct rn_test *test)
     json_free(test->db);
     json_free(test->requests);
     json_free(test->rerun);
+    json_free(test->stores);
     while (test->script) {
         struct exchange *next = test->script->next;
         exchange_free(test->script);

@@ -153,6 +153,47 @@ SOURCE(last, RN_DEDUPE_LAST);
 
 /* ---- the action: "what" says what it does */
 
+/* Counts one up in the data store. */
+static int32_t count_in_store(struct rn_run *run)
+{
+    int64_t now = 0;
+    int32_t err = rn_store_increment(run, "store", "n", 1, &now);
+    return err ? err : rn_return(run, rn_json_integer(run, now));
+}
+
+/* Each request of a data store once; fails where an answer is not what it must be. */
+static int32_t use_store(struct rn_run *run)
+{
+    const struct rn_json *value = NULL, *keys = NULL, *items = NULL, *now = NULL;
+    bool has = true, had = false, found = false, swapped = true, again = false, more = true;
+    struct rn_json *out = rn_json_array(run);
+    int32_t err = rn_store_clear(run, "store");
+    err = err ? err : rn_store_has(run, "store", "a", &has);
+    err = err ? err : rn_store_set(run, "store", "a", rn_prop(run, "value"), 0);
+    err = err ? err : rn_store_set(run, "store", "b", rn_json_integer(run, 2), 1);
+    err = err ? err : rn_store_set(run, "store", "c", rn_json_integer(run, 3), 60000);
+    err = err ? err : rn_sleep_ms(run, 20);
+    err = err ? err : rn_store_keys(run, "store", NULL, &keys, &more);
+    err = err ? err : rn_store_set_ttl(run, "store", "c", 0, &found);
+    err = err ? err : rn_store_items(run, "store", "a", &items, &more);
+    err = err ? err
+              : rn_store_compare_and_set(run, "store", "c", NULL, rn_json_integer(run, 4), &swapped,
+                                         &now);
+    err = err ? err
+              : rn_store_compare_and_set(run, "store", "c", now, rn_json_integer(run, 4), &again,
+                                         &now);
+    err = err ? err : rn_store_delete(run, "store", "a", &had);
+    err = err ? err : rn_store_get(run, "store", "c", &value);
+    if (err)
+        return err;
+    if (has || !found || swapped || !again || !had || more)
+        return rn_fail(run, RN_EFAILED, "a data store answered wrongly");
+    (void)rn_json_append(run, out, rn_json_copy(run, keys));
+    (void)rn_json_append(run, out, rn_json_copy(run, items));
+    (void)rn_json_append(run, out, rn_json_copy(run, value));
+    return rn_return(run, out);
+}
+
 /* Says where it stands, and asks for a wait; a rerun carries the count of its runs along. */
 static int32_t hold_up(struct rn_run *run, const char *what)
 {
@@ -225,6 +266,10 @@ static int32_t action_run(struct rn_run *run)
             return rn_fail(run, RN_EFAILED, RN_TEXT(run, "refused ", key));
         return rn_return(run, rn_json_string(run, RN_TEXT(run, "it is ", key)));
     }
+    if (is(what, "count"))
+        return count_in_store(run);
+    if (is(what, "use-store"))
+        return use_store(run);
     if (is(what, "delay") || is(what, "suspend") || is(what, "rerun"))
         return hold_up(run, what);
     const struct rn_json *value = rn_prop(run, "value");
@@ -240,6 +285,7 @@ static const struct rn_prop action_props[] = {
     {.name = "fails", .type = RN_BOOLEAN, .flags = RN_OPTIONAL},
     {.name = "ms", .type = RN_INTEGER, .flags = RN_OPTIONAL},
     {.name = "max", .type = RN_INTEGER, .flags = RN_OPTIONAL},
+    {.name = "store", .type = RN_DATA_STORE, .flags = RN_OPTIONAL},
 };
 
 static const struct rn_component action = {

@@ -1,4 +1,4 @@
-/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.2.
+/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.3.
  *
  * A plugin is one shared object that holds one app's components and exports one symbol, the
  * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define RN_ABI_MAJOR 1u
-#define RN_ABI_MINOR 2u
+#define RN_ABI_MINOR 3u
 
 struct rn_run;  /* one callback in progress; see the end of the tables */
 struct rn_json; /* a JSON value, opaque */
@@ -349,6 +349,40 @@ struct rn_emit_meta {
 #define RN_FLOW_SUSPEND 2
 #define RN_FLOW_RERUN 3
 
+/* What is asked of a data store; the rn_store_…() functions fill it in. */
+#define RN_STORE_GET 1
+#define RN_STORE_HAS 2
+#define RN_STORE_KEYS 3
+#define RN_STORE_ITEMS 4
+#define RN_STORE_SET 5
+#define RN_STORE_SET_TTL 6
+#define RN_STORE_DELETE 7
+#define RN_STORE_CLEAR 8
+#define RN_STORE_INCREMENT 9
+#define RN_STORE_COMPARE_AND_SET 10
+
+struct rn_store_request {
+    uint32_t struct_size;
+    int32_t op;                     /* RN_STORE_GET … */
+    const char *key;                /* keys, items: the key to go on behind, or NULL */
+    const struct rn_json *value;    /* set; compare_and_set: NULL deletes */
+    const struct rn_json *expected; /* compare_and_set: NULL: no record */
+    int64_t number;                 /* set, set_ttl: ms to live; increment: by how much */
+};
+
+/* Flags of an answer. */
+#define RN_STORE_FOUND (1u << 0)   /* the record is (or was) there */
+#define RN_STORE_SWAPPED (1u << 1) /* compare_and_set did */
+#define RN_STORE_MORE (1u << 2)    /* keys, items: there are more behind the last */
+
+struct rn_store_answer {
+    uint32_t struct_size;
+    uint32_t flags; /* RN_STORE_FOUND … */
+    int64_t number; /* increment: the new value; clear: how many */
+    const struct rn_json
+        *value; /* get, compare_and_set: the record; keys, items: the list; or NULL */
+};
+
 /* JSON kinds. */
 #define RN_JSON_NULL 0
 #define RN_JSON_BOOLEAN 1
@@ -455,6 +489,9 @@ struct rn_api {
     const char *(*flow_url)(struct rn_run *, bool is_cancel);
     uint32_t (*runs)(struct rn_run *);
     const struct rn_json *(*rerun_value)(struct rn_run *, bool is_callback);
+    /* since 1.3 */
+    int32_t (*store)(struct rn_run *, const char *prop, const struct rn_store_request *,
+                     struct rn_store_answer *ret);
 };
 
 /* What a component sees of a run: the first member, for the functions below. */

@@ -427,6 +427,166 @@ static inline uint32_t rn_attempt(struct rn_run *run)
     return run->api->attempt(run);
 }
 
+/* ------------------------------------------------------------ data stores
+ *
+ * `prop` is the name of an RN_DATA_STORE prop: it names one of the project's stores, which all
+ * workflows share. Each call goes to the runtime and waits for it; what it writes is on disk when it
+ * returns, and stays when the step fails later. A step is called at least once, so what is not to be
+ * done twice must be safe to repeat (set is; increment is not). Keys: 1 to 256 bytes. Values: JSON of
+ * at most 1 MiB; 100,000 records and 256 MiB a store. On failure rn_fail() has been called.
+ *   RN_EINVAL        the prop names no store; the key; an increment of what is no integer
+ *   RN_ETOOBIG       a limit above
+ *   RN_EPERM         the store is not one of this step's
+ *   RN_EUNAVAILABLE  the runtime is going down
+ *   RN_ENOSPACE      the project's store is at its quota */
+
+/* One request with everything that can be asked. [worker], since 1.3 */
+static inline int32_t rn_store(struct rn_run *run, const char *prop,
+                               const struct rn_store_request *request, struct rn_store_answer *ret)
+{
+    return run->api->store(run, prop, request, ret);
+}
+
+#define RN_STORE_REQUEST_(op_)                                                                     \
+    {                                                                                              \
+        (uint32_t)sizeof(struct rn_store_request), (op_), NULL, NULL, NULL, 0                      \
+    }
+#define RN_STORE_ANSWER_                                                                           \
+    {                                                                                              \
+        (uint32_t)sizeof(struct rn_store_answer), 0, 0, NULL                                       \
+    }
+
+/* *ret: the record's value, a copy; NULL: there is none. [worker], since 1.3 */
+static inline int32_t rn_store_get(struct rn_run *run, const char *prop, const char *key,
+                                   const struct rn_json **ret)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_GET);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret = answer.value;
+    return err;
+}
+
+/* Sets the record. `ttl_ms`: how long it lives; 0: until it is deleted. [worker], since 1.3 */
+static inline int32_t rn_store_set(struct rn_run *run, const char *prop, const char *key,
+                                   const struct rn_json *value, int64_t ttl_ms)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_SET);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    request.value = value;
+    request.number = ttl_ms;
+    return rn_store(run, prop, &request, &answer);
+}
+
+/* How long the record lives from now on; 0: until it is deleted. *ret_found: whether it is there.
+ * [worker], since 1.3 */
+static inline int32_t rn_store_set_ttl(struct rn_run *run, const char *prop, const char *key,
+                                       int64_t ttl_ms, bool *ret_found)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_SET_TTL);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    request.number = ttl_ms;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret_found = (answer.flags & RN_STORE_FOUND) != 0;
+    return err;
+}
+
+/* Whether there is such a record. [worker], since 1.3 */
+static inline int32_t rn_store_has(struct rn_run *run, const char *prop, const char *key,
+                                   bool *ret_found)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_HAS);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret_found = (answer.flags & RN_STORE_FOUND) != 0;
+    return err;
+}
+
+/* The keys behind `after` (NULL: all), in the order of their bytes, as an array; at most 1,000, and
+ * *ret_more says whether there are more behind the last. [worker], since 1.3 */
+static inline int32_t rn_store_keys(struct rn_run *run, const char *prop, const char *after,
+                                    const struct rn_json **ret, bool *ret_more)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_KEYS);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = after;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret = answer.value;
+    *ret_more = (answer.flags & RN_STORE_MORE) != 0;
+    return err;
+}
+
+/* The same with their values: an array of [key, value]; a page ends at 4 MiB, too. [worker], since
+ * 1.3 */
+static inline int32_t rn_store_items(struct rn_run *run, const char *prop, const char *after,
+                                     const struct rn_json **ret, bool *ret_more)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_ITEMS);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = after;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret = answer.value;
+    *ret_more = (answer.flags & RN_STORE_MORE) != 0;
+    return err;
+}
+
+/* Deletes the record. *ret_found: whether it was there. [worker], since 1.3 */
+static inline int32_t rn_store_delete(struct rn_run *run, const char *prop, const char *key,
+                                      bool *ret_found)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_DELETE);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret_found = (answer.flags & RN_STORE_FOUND) != 0;
+    return err;
+}
+
+/* Deletes all records. [worker], since 1.3 */
+static inline int32_t rn_store_clear(struct rn_run *run, const char *prop)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_CLEAR);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    return rn_store(run, prop, &request, &answer);
+}
+
+/* Adds `by` to the record, an integer (0 if it is not there), in one step that no other run can get
+ * between. Its time to live stays. [worker], since 1.3 */
+static inline int32_t rn_store_increment(struct rn_run *run, const char *prop, const char *key,
+                                         int64_t by, int64_t *ret)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_INCREMENT);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    request.number = by;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret = answer.number;
+    return err;
+}
+
+/* Sets the record to `value` (NULL: deletes it) if it equals `expected` (NULL: if there is none), in
+ * one step. If it does not, *ret_swapped is false and *ret_now is what is there (NULL: nothing).
+ * [worker], since 1.3 */
+static inline int32_t rn_store_compare_and_set(struct rn_run *run, const char *prop,
+                                               const char *key, const struct rn_json *expected,
+                                               const struct rn_json *value, bool *ret_swapped,
+                                               const struct rn_json **ret_now)
+{
+    struct rn_store_request request = RN_STORE_REQUEST_(RN_STORE_COMPARE_AND_SET);
+    struct rn_store_answer answer = RN_STORE_ANSWER_;
+    request.key = key;
+    request.value = value;
+    request.expected = expected;
+    int32_t err = rn_store(run, prop, &request, &answer);
+    *ret_swapped = (answer.flags & RN_STORE_SWAPPED) != 0;
+    *ret_now = answer.value;
+    return err;
+}
+
 /* ------------------------------------------------------------ HTTP client */
 
 /* Performs a request under the host's egress policy (http and https; private addresses only where

@@ -59,6 +59,8 @@ void rn_test_set_auth(struct rn_test *test, const char *app_prop, const char *ob
 void rn_test_set_endpoint(struct rn_test *test, const char *http_prop, const char *url);
 /* The whole db, a JSON object. */
 void rn_test_set_db(struct rn_test *test, const char *object);
+/* All records of a data store, a JSON object. A prop that names it: {"store":"name"}. */
+void rn_test_set_store(struct rn_test *test, const char *store, const char *records);
 /* The test's clock (it stands still but for sleeps): what rn_now_ms() gives. 2026-01-01T00:00:00Z
  * unless set. */
 void rn_test_set_time(struct rn_test *test, int64_t now_ms);
@@ -161,6 +163,9 @@ const char *rn_test_emits(struct rn_test *test);
 const char *rn_test_response(struct rn_test *test);
 /* The db as it stands: JSON object. */
 const char *rn_test_db(struct rn_test *test);
+/* The records of a data store, a JSON object, without those whose time is over. What a call wrote
+ * stays, also if it failed. */
+const char *rn_test_store(struct rn_test *test, const char *store);
 /* JSON list [{"label","value"}] of the last rn_test_options(), and its context as JSON text or
  * NULL. */
 const char *rn_test_offered(struct rn_test *test);
