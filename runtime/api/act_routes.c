@@ -1,6 +1,7 @@
 /* The routes that do something. */
 #include "api/call.h"
 #include "engine/browse.h"
+#include "engine/data_store.h"
 
 enum { REPLAY_MAX = 1000 };
 
@@ -87,6 +88,34 @@ static void post_fire(struct call *call)
     int rc = id ? engine_fire(call->engine, id, &value, &err)
                 : err_set(&err, RN_EINVAL, "`id` is missing: a schedule's or a source's id");
     call_finish(call, rc, value, &err);
+}
+
+/* {"op":"get"|"set"|…, "store", "key", …}: one request to a data store (plugin/protocol.h, without
+ * "store_"). */
+static void post_data(struct call *call)
+{
+    struct err err = ERR_INIT;
+    struct json *value = NULL, *request = json_copy(call->body);
+    const char *op = json_get_c(request, "op");
+    int rc = op ? 0 : err_set(&err, RN_EINVAL, "`op` is missing: get, set, delete, keys …");
+    if (rc == 0) {
+        char *name = xasprintf("store_%s", op);
+        json_set_string(request, "op", name);
+        rc = engine_data(call->engine, request, &value, &err);
+        free(name);
+    }
+    call_finish(call, rc, value, &err);
+    json_free(request);
+}
+
+static void get_data(struct call *call)
+{
+    struct err err = ERR_INIT;
+    struct json *list = NULL;
+    if (engine_data_stores(call->engine, &list, &err))
+        call_finish(call, err.code, NULL, &err);
+    else
+        call_answer_list(call, list);
 }
 
 static void delete_event(struct call *call)
@@ -278,6 +307,8 @@ const struct route act_routes[] = {
     {"POST", "workflows/*/disable", post_disable, false},
     {"POST", "sources/*/emit", post_emit, false},
     {"POST", "fire", post_fire, false},
+    {"GET", "data-stores", get_data, false},
+    {"POST", "data-stores", post_data, false},
     {"DELETE", "events/*", delete_event, false},
     {"POST", "runs/*/cancel", post_cancel, false},
     {"POST", "runs/*/resume", post_resume, false},

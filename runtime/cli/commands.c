@@ -29,6 +29,7 @@ static const struct {
     {"See what they do", &command_runs},
     {"See what they do", &command_inspect},
     {"See what they do", &command_events},
+    {"See what they do", &command_data},
     {"See what they do", &command_logs},
     {"See what they do", &command_console},
     {"See what they do", &command_workflows},

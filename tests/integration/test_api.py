@@ -228,6 +228,22 @@ try:
     call(404, "POST", A + "fire", {"id": "none"})
     call(422, "POST", A + "fire", {})
 
+    # ---- data stores
+    call(200, "POST", A + "data-stores", {"op": "set", "store": "seen", "key": "a", "value": {"n": 1}})
+    assert call(200, "POST", A + "data-stores", {"op": "get", "store": "seen", "key": "a"})["value"] == {"n": 1}
+    assert call(200, "POST", A + "data-stores", {"op": "get", "store": "seen", "key": "b"})["found"] is False
+    assert call(200, "POST", A + "data-stores", {"op": "increment", "store": "seen", "key": "c", "by": 5})["value"] == 5
+    assert call(200, "POST", A + "data-stores", {"op": "keys", "store": "seen"})["keys"] == ["a", "c"]
+    assert [(s["name"], s["keys"]) for s in call(200, "GET", A + "data-stores")["data"]] == [("seen", 2)]
+    assert call(200, "POST", A + "data-stores", {"op": "delete", "store": "seen", "key": "a"})["found"] is True
+    call(422, "POST", A + "data-stores", {"store": "seen"})
+    project.run("data", "set", "seen", "ann", '{"visits":3}', "--ttl", "7d")
+    assert json.loads(project.run("data", "get", "seen", "ann").stdout) == {"visits": 3}
+    assert project.run("data", "keys", "seen").stdout.split() == ["ann", "c"]
+    assert "deleted" in project.run("data", "delete", "seen", "ann").stdout
+    gone = project.run("data", "get", "seen", "ann", check=False)
+    assert gone.returncode == 1 and 'has no key "ann"' in gone.stderr
+
     # ---- signing in
     link = call(200, "POST", A + "session/link")["url"]
     code = link.split("#code=")[1]
