@@ -30,6 +30,8 @@ const struct command command_console = {
     .usage = "console [--json]",
     .summary = "a link to the web console that signs in whoever opens it first",
     .help = "The link works once, within 15 minutes, while the runtime is up.",
+    .examples = "runnel console\n"
+                "xdg-open \"$(runnel console)\"",
     .options = options,
     .option_count = COUNT_OF(options),
     .run = run,
