@@ -71,6 +71,19 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+bool str_is_name(struct str text, size_t max)
+{
+    if (text.len < 1 || text.len > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_letter && c != '-' && c != '_' && (c != '.' || i == 0))
+            return false;
+    }
+    return true;
+}
+
 struct str str_trim(struct str text)
 {
     while (text.len && is_space(text.ptr[0])) {

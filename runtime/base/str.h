@@ -29,6 +29,8 @@ bool str_ends(struct str text, const char *suffix);
 /* The part before the first `c`; *text becomes what is behind it. False at the end of the text. */
 bool str_cut(struct str *text, char c, struct str *ret_part);
 struct str str_trim(struct str text);
+/* 1 to `max` of letters, digits, - _ . and no . in front. */
+bool str_is_name(struct str text, size_t max);
 /* The offset of the first `needle` at or behind `from`, or -1. */
 ptrdiff_t str_find(struct str text, const char *needle, size_t from);
 /* A copy with a NUL behind it; the caller frees. */

@@ -1,4 +1,8 @@
-/* One call's conversation with its interpreter. Private to the room. */
+/* One call's conversation with its interpreter. With a worker it is messages: a u32 number, u32 sizes of
+ * four parts, the parts. Number 0: the call (its JSON, code, inputs, steps), and what ends it, the
+ * worker's answer (its JSON, exports). Any other number, of the worker's choice: what it asks the
+ * runtime for meanwhile (the JSON of plugin/protocol.h's ASK, up to two sections), and the answer to
+ * that (JSON, a section). Private to the room. */
 #ifndef RUNNEL_CODE_EXCHANGE_H
 #define RUNNEL_CODE_EXCHANGE_H
 
@@ -17,16 +21,20 @@ struct exchange {
     struct served_call *call;
     struct child *child;
     int64_t deadline_mono_ms;
-    struct str request; /* what is sent to a worker; empty for bash */
-    size_t sent;
-    struct buf answer; /* u32 size of the JSON, u32 size of the exports, both */
-    int status;        /* wait()'s */
+    struct buf out; /* what is sent to a worker; empty for bash */
+    size_t sent;    /* of it */
+    struct buf in;  /* of the worker; the answer's message when it has answered */
+    int status;     /* wait()'s */
     size_t log_bytes;
     bool is_log_cut;
     bool has_run_out;    /* it said that it is out of memory */
     char last_line[256]; /* of stderr */
 };
 
+#define EXCHANGE_PARTS 4
+
+/* Puts a message behind what is to be sent. */
+void exchange_say(struct exchange *x, uint32_t number, const struct str parts[EXCHANGE_PARTS]);
 enum exchange_end exchange_run(struct exchange *x);
 /* The parts of a whole answer. */
 void exchange_answer(const struct exchange *x, struct str *ret_json, struct str *ret_exports);

@@ -123,23 +123,6 @@ static bool is_call_cancelled(void *ctx)
     return atomic_load(&((struct served_call *)ctx)->cancelled);
 }
 
-static void add_u32(struct buf *out, size_t value)
-{
-    const unsigned char bytes[4] = {(unsigned char)value, (unsigned char)(value >> 8),
-                                    (unsigned char)(value >> 16), (unsigned char)(value >> 24)};
-    buf_add(out, bytes, sizeof(bytes));
-}
-
-static void write_request(struct buf *out, const struct frame *frame)
-{
-    const struct str parts[] = {frame->json, frame->sections[SECTION_CODE],
-                                frame->sections[SECTION_INPUTS], frame->sections[SECTION_STEPS]};
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        add_u32(out, parts[i].len);
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        buf_add_str(out, parts[i]);
-}
-
 /* Passes the worker's answer on. False: the process is not to be used again. */
 static bool pass_answer(struct exchange *x)
 {
@@ -173,7 +156,7 @@ static void run_worker(struct exchange *x, const struct json *request,
     const char *python[] = {options->program, "-c", code_python_worker, NULL};
     (void)snprintf(heap, sizeof(heap), "--max-old-space-size=%zu", options->memory >> 20);
     options->argv = options->language == CODE_NODE ? node : python;
-    struct buf key = BUF_INIT(MIB(64)), bytes = BUF_INIT(LIMIT_FRAME_BYTES);
+    struct buf key = BUF_INIT(MIB(64));
     buf_addf(&key, "%s %zu %s", options->program, options->memory, json_get_c(request, "workflow"));
     for (size_t i = 0; i < env->count; i++)
         buf_addf(&key, "\n%s", env->list[i]);
@@ -185,8 +168,11 @@ static void run_worker(struct exchange *x, const struct json *request,
         answer_error(x->call, code, err.text, STR("{}"));
         return;
     }
-    write_request(&bytes, &x->call->frame);
-    x->request = buf_str(&bytes);
+    const struct frame *frame = &x->call->frame;
+    const struct str call[EXCHANGE_PARTS] = {frame->json, frame->sections[SECTION_CODE],
+                                             frame->sections[SECTION_INPUTS],
+                                             frame->sections[SECTION_STEPS]};
+    exchange_say(x, 0, call);
     enum exchange_end end = exchange_run(x);
     bool stays = false;
     switch (end) {
@@ -209,7 +195,6 @@ static void run_worker(struct exchange *x, const struct json *request,
         pool_give(x->child);
     else
         pool_drop(x->child);
-    buf_release(&bytes);
 }
 
 /* ---- bash */
@@ -275,7 +260,9 @@ static void run_code(struct served_call *call, const struct json *request)
     struct json *variables = NULL;
     struct child_options options = {.dir = json_get_c(request, "dir"), .env = env.list};
     const char *language = json_get_c(request, "language");
-    struct exchange x = {.call = call, .answer = BUF_INIT(2 * LIMIT_EXPORT_BYTES + KIB(64))};
+    struct exchange x = {.call = call,
+                         .out = BUF_INIT(2 * LIMIT_FRAME_BYTES),
+                         .in = BUF_INIT(2 * LIMIT_EXPORT_BYTES + KIB(64))};
     if (!language || !options.dir || call->frame.section_count != SECTIONS ||
         !code_language_parse(language, &options.language)) {
         answer_error(call, RN_EPROTOCOL, "the code host did not understand the call", STR("{}"));
@@ -302,7 +289,8 @@ static void run_code(struct served_call *call, const struct json *request)
     else
         run_worker(&x, request, &options, &env);
     env_release(&env);
-    buf_release(&x.answer);
+    buf_release(&x.out);
+    buf_release(&x.in);
     free(program);
 }
 

@@ -1,5 +1,6 @@
-// The node worker of runnel's code steps. Descriptor 3 brings one call at a time: four u32 lengths, then the call (JSON), the code,
-// the inputs (JSON) and the steps (JSON); back goes u32 length of the answer, u32 length of the exports, both as JSON.
+// The node worker of runnel's code steps. Descriptor 3 carries messages: a u32 number, u32 lengths of four parts, the parts. Number 0
+// brings one call at a time (the call, the code, the inputs, the steps), and takes what ends it (the answer, the exports). Any other
+// number is an ask of ours to the runtime (JSON, up to two values), and comes back with its answer (JSON, a value).
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
@@ -178,12 +179,94 @@ function makeDollar(call, steps, state) {
     },
   };
 }
-function makeThis(component, inputs) {
-  const self = {};
+const STORE_TYPE = "data_store";
+function makeThis(component, inputs, state) {
+  const self = {}, stores = state.call.stores;
   for (const [name, prop] of Object.entries(component.props ?? {})) if (prop?.default !== undefined) self[name] = structuredClone(prop.default);
   Object.assign(self, inputs);
+  for (const [name, store] of Object.entries(stores)) {
+    if (typeof store !== "string" || store === "") throw new ConfigurationError(`the prop "${name}" names no data store: what stands for the name is no text`);
+    self[name] = new DataStore(store, state);
+  }
+  for (const [name, prop] of Object.entries(component.props ?? {}))
+    if ((prop === STORE_TYPE || prop?.type === STORE_TYPE) && !(name in stores) && !(prop.optional && self[name] === undefined))
+      throw new ConfigurationError(`the prop "${name}" is a data store: write it in the workflow file as props: { ${name}: { store: NAME } }`);
   for (const [name, method] of Object.entries(component.methods ?? {})) self[name] = method;
   return self;
+}
+
+// ---- data stores
+class ConfigurationError extends Error { name = "ConfigurationError"; }
+class DataStoreError extends Error { name = "DataStoreError"; }
+const asks = new Map();
+let lastAsk = 0;
+function ask(state, request, values) {
+  if (current !== state) throw new Error("the step has ended: await what you ask a data store for");
+  const texts = values.map((value) => Buffer.from(value));
+  if (texts.some((text) => text.length > LIMIT_EXPORT_BYTES)) throw new RangeError(`a value for a data store has more than ${LIMIT_EXPORT_BYTES} bytes`);
+  lastAsk = (lastAsk + 1) >>> 0 || 1;
+  send(lastAsk, [Buffer.from(toJson(request)), ...texts]);
+  return new Promise((resolve) => asks.set(lastAsk, resolve));
+}
+class DataStore {
+  #name;
+  #state;
+  constructor(name, state) { this.#name = name; this.#state = state; Object.freeze(this); }
+  // `value` is the answer's own JSON; the error is made here, so that its stack shows the code's line.
+  async #ask(op, request, ...values) {
+    const [answer, value] = await ask(this.#state, { op: `store_${op}`, store: this.#name, ...request }, values);
+    if (answer.error) throw Object.assign(new DataStoreError(`data store "${this.#name}": ${answer.error.text}`), { code: answer.error.code });
+    return { ...answer, value: value === "" ? answer.value : fromJson(value) };
+  }
+  static #key(key) {
+    if (typeof key !== "string" && typeof key !== "number" && typeof key !== "bigint") throw new TypeError(`a data store's key is a string, not ${key === null ? "null" : typeof key}`);
+    return String(key);
+  }
+  static #text(value) {
+    const text = toJson(value);
+    if (text === undefined) throw new TypeError(`a data store takes JSON values, not ${typeof value}`);
+    return text;
+  }
+  static #ttl(seconds) {
+    if (typeof seconds !== "number" || !(seconds > 0)) throw new RangeError(`a ttl is a number of seconds over 0, not ${String(seconds)}`);
+    return Math.max(1, Math.round(seconds * 1000));
+  }
+  static #ttlOf(options) { return options?.ttl === undefined || options.ttl === null ? {} : { ttl_ms: DataStore.#ttl(options.ttl) }; }
+  async get(key) { return (await this.#ask("get", { key: DataStore.#key(key) })).value; }
+  async set(key, value, options) { await this.#ask("set", { key: DataStore.#key(key), ...DataStore.#ttlOf(options), value: 0 }, DataStore.#text(value)); }
+  async setTtl(key, ttl) {
+    return (await this.#ask("set_ttl", { key: DataStore.#key(key), ttl_ms: ttl === null ? 0 : DataStore.#ttl(ttl) })).found;
+  }
+  async has(key) { return (await this.#ask("has", { key: DataStore.#key(key) })).found; }
+  async delete(key) { return (await this.#ask("delete", { key: DataStore.#key(key) })).found; }
+  async clear() { await this.#ask("clear", {}); }
+  async increment(key, by = 1) {
+    if (typeof by !== "bigint" && !Number.isSafeInteger(by)) throw new TypeError(`increment: a whole number is wanted, not ${String(by)}`);
+    return (await this.#ask("increment", { key: DataStore.#key(key), by })).value;
+  }
+  async compareAndSet(key, expected, value, options) {
+    const values = [], request = { key: DataStore.#key(key), ...DataStore.#ttlOf(options) };
+    for (const [name, given] of Object.entries({ expected, value }))
+      if (given !== undefined) request[name] = values.push(DataStore.#text(given)) - 1;
+    return (await this.#ask("compare_and_set", request, ...values)).swapped;
+  }
+  async *#pages(op, keyOf) {
+    for (let after = "", more = true; more; ) {
+      const page = await this.#ask(op, { after });
+      yield* page.value;
+      more = page.more;
+      if (more) after = keyOf(page.value.at(-1));
+    }
+  }
+  async keys() {
+    const keys = [];
+    for await (const key of this.#pages("keys", (last) => last)) keys.push(key);
+    return keys;
+  }
+  entries() { return this.#pages("items", ([key]) => key); }
+  [Symbol.asyncIterator]() { return this.entries(); }
+  toJSON() { return { store: this.#name }; }
+  [Symbol.for("nodejs.util.inspect.custom")]() { return `DataStore(${this.#name})`; }
 }
 
 // ---- errors
@@ -199,7 +282,12 @@ function describe(call, error) {
 
 // ---- one call
 let current = null;
-const write = (parts) => socket.write(Buffer.concat(parts));
+function send(number, parts) {
+  const head = Buffer.alloc(20);
+  head.writeUInt32LE(number, 0);
+  parts.forEach((part, i) => head.writeUInt32LE(part.length, 4 + 4 * i));
+  socket.write(Buffer.concat([head, ...parts]));
+}
 
 function answer(state, error, leave) {
   if (current !== state) return; // answered already
@@ -216,11 +304,9 @@ function answer(state, error, leave) {
     if (state.respond) members.push(`"respond":${state.respond}`);
   }
   if (leave) members.push('"leave":true');
-  const json = Buffer.from(`{${members.join(",")},"exports":0}`), body = Buffer.from(exports), head = Buffer.alloc(8);
+  const json = Buffer.from(`{${members.join(",")},"exports":0}`);
   if (json.length > LIMIT_EXPORT_BYTES) return answerTooBig(state);
-  head.writeUInt32LE(json.length, 0);
-  head.writeUInt32LE(body.length, 4);
-  write([head, json, body]);
+  send(0, [json, Buffer.from(exports)]);
 }
 function answerTooBig(state) {
   current = state;
@@ -236,7 +322,7 @@ async function run(call, code, inputs, steps) {
   const state = current = { call, exports: new Map() };
   try {
     const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);
-    const value = await component.run.call(makeThis(component, fromJson(inputs)), { steps: seen, $ });
+    const value = await component.run.call(makeThis(component, fromJson(inputs), state), { steps: seen, $ });
     if (value !== undefined) $.export("$return_value", value);
     answer(state);
   } catch (error) {
@@ -251,30 +337,34 @@ for (const name of ["uncaughtException", "unhandledRejection"])
 
 // ---- the socket
 const socket = new net.Socket({ fd: 3 });
-let chunks = [], size = 0;
-function take() {
-  if (size < 16) return;
-  const all = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-  chunks = [all];
-  const lengths = [0, 4, 8, 12].map((at) => all.readUInt32LE(at)), whole = 16 + lengths.reduce((a, b) => a + b);
-  if (size < whole) return;
-  chunks = [];
-  size = 0;
-  let at = 16;
-  const [call, code, inputs, steps] = lengths.map((length) => all.toString("utf8", at, (at += length)));
-  run(JSON.parse(call), code, inputs, steps);
+const HEAD = 20;
+let chunks = [], size = 0, whole = 0; // of the message that comes in; 0: its head is not there yet
+const lengths = (head) => [4, 8, 12, 16].map((at) => head.readUInt32LE(at));
+function take() { // one whole message
+  const all = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks), number = all.readUInt32LE(0);
+  let at = HEAD;
+  const parts = lengths(all).map((length) => all.toString("utf8", at, (at += length)));
+  chunks = at < all.length ? [all.subarray(at)] : [];
+  size -= at;
+  whole = 0;
+  if (number === 0) {
+    const [call, code, inputs, steps] = parts;
+    run(JSON.parse(call), code, inputs, steps);
+  } else {
+    const resolve = asks.get(number);
+    asks.delete(number);
+    resolve?.([fromJson(parts[0]), parts[1]]);
+  }
 }
-let wanted = 16;
 socket.on("data", (chunk) => {
   chunks.push(chunk);
   size += chunk.length;
-  if (size >= 16 && wanted === 16) {
-    const head = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
-    chunks = [head];
-    wanted = 16 + [0, 4, 8, 12].reduce((sum, i) => sum + head.readUInt32LE(i), 0);
-  }
-  if (size >= wanted) {
-    wanted = 16;
+  for (;;) {
+    if (!whole && size >= HEAD) {
+      if (chunks.length > 1) chunks = [Buffer.concat(chunks)];
+      whole = lengths(chunks[0]).reduce((a, b) => a + b, HEAD);
+    }
+    if (!whole || size < whole) return;
     take();
   }
 });

@@ -1,5 +1,6 @@
-# The python worker of runnel's code steps. Descriptor 3 brings one call at a time: four u32 lengths, then the call (JSON), the code,
-# the inputs (JSON) and the steps (JSON); back goes u32 length of the answer, u32 length of the exports, both as JSON.
+# The python worker of runnel's code steps. Descriptor 3 carries messages: a u32 number, u32 lengths of four parts, the parts. Number 0
+# brings one call at a time (the call, the code, the inputs, the steps), and takes what ends it (the answer, the exports). Any other
+# number is an ask of ours to the runtime (JSON, up to two values), and comes back with its answer (JSON, a value).
 import sys
 
 _path = [entry for entry in sys.path if entry]
@@ -12,6 +13,7 @@ import os
 import re
 import socket
 import struct
+import threading
 import traceback
 from decimal import Decimal
 
@@ -87,9 +89,135 @@ class Send:
         raise AttributeError(f"pd.send.{name} is not there yet: send the request yourself or use an action")
 
 
+# ---- data stores
+class DataStoreError(Exception):
+    pass
+
+
+class MissingRecord(KeyError, TypeError):  # Pipedream's is a TypeError, a dict's a KeyError
+    pass
+
+
+_lock = threading.Lock()  # guards `_current` and the conversation while a call runs
+_current = None
+
+
+def ask(state, request, values):
+    with _lock:
+        if _current is not state:
+            raise RuntimeError("the step has ended: a data store is for its own code")
+        number = state["asks"] = state["asks"] % 0xFFFFFFFF + 1
+        send(number, json.dumps(request).encode(), *values)
+        parts = receive_message(number)
+    return json.loads(parts[0]), parts[1]
+
+
+class DataStore:
+    def __init__(self, name, state):
+        self._name, self._state = name, state
+
+    def __repr__(self):
+        return f"DataStore({self._name!r})"
+
+    def _ask(self, op, *values, **request):
+        values = [to_json(self._name, value).encode() for value in values]
+        if any(len(value) > LIMIT_EXPORT_BYTES for value in values):
+            raise ValueError(f"a value for a data store has more than {LIMIT_EXPORT_BYTES} bytes")
+        answer, value = ask(self._state, {"op": "store_" + op, "store": self._name, **request}, values)
+        if "error" in answer:
+            raise DataStoreError(f'data store "{self._name}": {answer["error"]["text"]}')
+        if value:
+            answer["value"] = from_json(value.decode())
+        return answer
+
+    @staticmethod
+    def _key(key):
+        if not isinstance(key, (str, int)) or isinstance(key, bool):
+            raise TypeError(f"a data store's key is a str, not {type(key).__name__}")
+        return str(key)
+
+    @staticmethod
+    def _ttl(ttl):
+        if ttl is None:
+            return {}
+        if not isinstance(ttl, (int, float)) or isinstance(ttl, bool) or not ttl > 0:
+            raise ValueError(f"a ttl is a number of seconds over 0, not {ttl!r}")
+        return {"ttl_ms": max(1, round(ttl * 1000))}
+
+    def get(self, key, default=None):
+        answer = self._ask("get", key=self._key(key))
+        return answer["value"] if answer["found"] else default
+
+    def set(self, key, value, ttl=None):
+        self._ask("set", value, key=self._key(key), value=0, **self._ttl(ttl))
+
+    def set_ttl(self, key, ttl):
+        return self._ask("set_ttl", key=self._key(key), **(self._ttl(ttl) or {"ttl_ms": 0}))["found"]
+
+    def has(self, key):
+        return self._ask("has", key=self._key(key))["found"]
+
+    def delete(self, key):
+        return self._ask("delete", key=self._key(key))["found"]
+
+    def clear(self):
+        self._ask("clear")
+
+    def increment(self, key, by=1):
+        if not isinstance(by, int) or isinstance(by, bool):
+            raise TypeError(f"increment: an int is wanted, not {by!r}")
+        return self._ask("increment", key=self._key(key), by=by)["value"]
+
+    def compare_and_set(self, key, expected, value, ttl=None):
+        """None stands for no record: `expected` of a key that must not be there, `value` to delete it."""
+        given = {name: content for name, content in (("expected", expected), ("value", value)) if content is not None}
+        places = {name: place for place, name in enumerate(given)}
+        return self._ask("compare_and_set", *given.values(), key=self._key(key), **places, **self._ttl(ttl))["swapped"]
+
+    def _pages(self, op, key_of):
+        after, more = "", True
+        while more:
+            page = self._ask(op, after=after)
+            yield from page["value"]
+            more = page["more"]
+            after = key_of(page["value"][-1]) if more else after
+
+    def keys(self):
+        return list(self._pages("keys", lambda key: key))
+
+    def items(self):
+        return ((key, value) for key, value in self._pages("items", lambda item: item[0]))
+
+    def __iter__(self):
+        return iter(self._pages("keys", lambda key: key))
+
+    def __contains__(self, key):
+        return self.has(key)
+
+    def __getitem__(self, key):
+        answer = self._ask("get", key=self._key(key))
+        if not answer["found"]:
+            raise MissingRecord(key)
+        return answer["value"]
+
+    def __setitem__(self, key, value):
+        self.set(key, value)
+
+    def __delitem__(self, key):
+        self.delete(key)
+
+
+def with_stores(inputs, stores, state):
+    for name, store in stores.items():
+        if not isinstance(store, str) or not store:
+            raise ConfigurationError(f'the prop "{name}" names no data store: what stands for the name is no text')
+        inputs[name] = DataStore(store, state)
+    return inputs
+
+
 class Pipedream:
     def __init__(self, call, inputs, steps, state):
-        self.steps, self.inputs, self._state = steps, inputs, state
+        self.steps, self.inputs, self._state = steps, with_stores(inputs, call["stores"], state), state
         self.flow, self.send = Flow(call, state), Send()
         rerun = call.get("rerun") or {}
         self.context = dict(steps.get("trigger", {}).get("context", {}))
@@ -136,7 +264,8 @@ def print_traceback(error):
 
 # ---- one call
 def run(call, code, inputs, steps):
-    state = {"exports": {}}
+    global _current
+    state = _current = {"exports": {}, "asks": 0}
     try:
         name = call["name"]
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
@@ -154,6 +283,9 @@ def run(call, code, inputs, steps):
         if not isinstance(error, SystemExit):
             print_traceback(error)
         return state, describe(call, error)
+    finally:
+        with _lock:
+            _current = None
     return state, None
 
 
@@ -185,12 +317,24 @@ def receive(size):
     return bytes(parts)
 
 
+def receive_message(number):
+    while True:  # past answers that nobody waits for any more: an exception came between
+        got, *lengths = struct.unpack("<5I", receive(20))
+        parts = [receive(length) for length in lengths]
+        if got == number:
+            return parts
+
+
+def send(number, *parts):
+    lengths = [len(part) for part in parts] + [0] * (4 - len(parts))
+    channel.sendall(struct.pack("<5I", number, *lengths) + b"".join(parts))
+
+
 channel = socket.socket(fileno=3)
 channel.set_inheritable(False)
 sys.stdout.reconfigure(line_buffering=True)
 while True:
-    lengths = struct.unpack("<4I", receive(16))
-    texts = [receive(length).decode() for length in lengths]
+    texts = [part.decode() for part in receive_message(0)]
     result, failure = run(json.loads(texts[0]), *texts[1:])
     try:
         body = answer(result, failure)
@@ -201,4 +345,4 @@ while True:
         sys.stderr.flush()
     except Exception:  # the code closed them
         pass
-    channel.sendall(struct.pack("<2I", len(body[0]), len(body[1])) + body[0] + body[1])
+    send(0, *body)

@@ -14,6 +14,17 @@ static struct json *inputs_of(const struct strand *strand)
     return inputs;
 }
 
+/* Which props are data stores: {prop: name}. */
+static struct json *stores_of(const struct strand *strand)
+{
+    struct json *stores = json_new_object();
+    for (const struct json *p = json_first(strand_step(strand)->use.props); p; p = json_next(p))
+        if (data_store_name(p))
+            (void)json_set(stores, json_name(p),
+                           json_copy(data_store_name(json_get(strand->props, json_name(p)))));
+    return stores;
+}
+
 static struct json *request_of(const struct strand *strand)
 {
     const struct run *run = strand->run;
@@ -39,6 +50,7 @@ static struct json *request_of(const struct strand *strand)
     json_set_string(request, "idempotency_key", key);
     json_set_integer(request, "attempt", strand->attempt);
     json_set_integer(request, "runs", strand->runs);
+    (void)json_set(request, "stores", stores_of(strand));
     if (strand->rerun)
         (void)json_set(request, "rerun", json_copy(strand->rerun));
     char *url = xasprintf("%s/r/%s/%u.%u/%s", run_public_url(run), run->id_text, strand->position,

@@ -139,7 +139,8 @@ static bool names(const struct json *value, struct str store)
     return str_eq(name.ptr ? name : json_get_text(value, "storeId"), store);
 }
 
-/* Whether a prop of the step names the store: of an action one that is a data_store, of code any. */
+/* Whether a prop of the step names the store: of an action one that is a data_store, of code one that
+ * is written { store: … } in the file. */
 static bool is_allowed(const struct strand *strand, struct str store)
 {
     const struct use *use = &strand_step(strand)->use;
@@ -147,8 +148,8 @@ static bool is_allowed(const struct strand *strand, struct str store)
     if (!store.len)
         return false;
     if (!use->component) {
-        for (const struct json *p = json_first(strand->props); p && !is_found; p = json_next(p))
-            is_found = json_is(p, JSON_OBJECT) && names(p, store);
+        for (const struct json *p = json_first(use->props); p && !is_found; p = json_next(p))
+            is_found = data_store_name(p) && names(json_get(strand->props, json_name(p)), store);
         return is_found;
     }
     for (size_t i = 0; i < use->component->prop_count && !is_found; i++)

@@ -234,14 +234,10 @@ static struct json *check_timer(const struct prop_check *check, const struct jso
     return json_copy(value);
 }
 
-/* { store: NAME }; storeId as in Pipedream's files. */
 static struct json *check_data_store(const struct prop_check *check, const struct json *value)
 {
-    const struct json *name =
-        json_get(value, "store") ? json_get(value, "store") : json_get(value, "storeId");
-    struct str text = json_str(name);
-    if (!json_is(value, JSON_OBJECT) || json_count(value) != 1 || !text.len ||
-        text.len > LIMIT_DATA_NAME) {
+    struct str name = json_str(data_store_name(value));
+    if (!has_expression(name) && !str_is_name(name, LIMIT_DATA_NAME)) {
         char shown_text[SHOWN_MAX];
         at_value(check->file, value,
                  "prop \"%s\" of %s takes a data store: { store: NAME }, not %s", check->prop->name,

@@ -184,6 +184,28 @@ static void check_account(struct file *file, const struct json *prop)
                  STR_ARG(json_str(name)));
 }
 
+const struct json *data_store_name(const struct json *prop)
+{
+    const struct json *name =
+        json_get(prop, "store") ? json_get(prop, "store") : json_get(prop, "storeId");
+    return json_is(prop, JSON_OBJECT) && json_count(prop) == 1 ? name : NULL;
+}
+
+static void check_store(struct file *file, const struct json *prop, enum code_language language)
+{
+    const struct json *name = data_store_name(prop);
+    if (!name)
+        return;
+    if (language == CODE_BASH)
+        at_name(file, prop,
+                "prop \"%s\": a bash step has no data stores; use node, python or a data_stores "
+                "action",
+                json_name(prop));
+    else if (!has_expression(json_str(name)) && !str_is_name(json_str(name), LIMIT_DATA_NAME))
+        at_value(file, name, "prop \"%s\": a data store's name has 1 to %d letters, digits, - _ .",
+                 json_name(prop), LIMIT_DATA_NAME);
+}
+
 static void read_props(struct steps_reader *reader, const struct json *item, struct step *step)
 {
     struct file *file = reader->file;
@@ -197,6 +219,7 @@ static void read_props(struct steps_reader *reader, const struct json *item, str
             at_name(file, prop, "a bash step gets its props as variables: \"%s\" is no name of one",
                     name);
         check_account(file, prop);
+        check_store(file, prop, step->code->language);
         const struct json *option = json_get(json_get(prop, "__lv"), "value");
         (void)json_set(kept, name, json_copy(option ? option : prop));
     }

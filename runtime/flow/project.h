@@ -138,6 +138,10 @@ struct code {
     char *text;
 };
 
+/* `NAME` of a prop { store: NAME } (Pipedream's storeId is taken, too) as a file has it; NULL: it is
+ * none. What an expression makes is no such prop, whatever it looks like. */
+const struct json *data_store_name(const struct json *prop);
+
 /* What becomes of the run when a step has failed for good. */
 enum on_error {
     ON_ERROR_FAIL,

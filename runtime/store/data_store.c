@@ -22,19 +22,6 @@ static struct space space_of(struct str store)
 
 /* ---- checking */
 
-static bool is_name(struct str name)
-{
-    if (name.len < 1 || name.len > LIMIT_DATA_NAME)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_letter && c != '-' && c != '_' && (c != '.' || i == 0))
-            return false;
-    }
-    return true;
-}
-
 static int check_value(struct str value, struct err *err)
 {
     if (value.len > LIMIT_DATA_VALUE)
@@ -49,7 +36,7 @@ int data_check(const struct data_request *request, struct err *err)
     bool is_page = request->verb == DATA_KEYS || request->verb == DATA_ITEMS;
     bool needs_key = !is_page && request->verb != DATA_CLEAR;
     bool needs_value = request->verb == DATA_SET;
-    if (!is_name(request->store))
+    if (!str_is_name(request->store, LIMIT_DATA_NAME))
         return err_set(err, RN_EINVAL,
                        "a data store's name has 1 to %d letters, digits, - _ . and not \"" STR_FMT
                        "\"",
@@ -311,7 +298,7 @@ static int increment(struct store_tx *tx, const struct data_request *request,
     char text[32];
     if (old->is_there && json_parse(old->value, &value, NULL) == 0 &&
         !json_to_i64(value, &number)) {
-        int rc = err_set(err, RN_EINVAL, "the record \"" STR_FMT "\" is %s, not an integer",
+        int rc = err_set(err, RN_EINVAL, "the record \"" STR_FMT "\" is no integer: its type is %s",
                          STR_ARG(request->key), json_kind_name(json_kind(value)));
         json_free(value);
         return rc;
