@@ -5,9 +5,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/http_client.h"
+#include "store/store.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 
 enum { CALL_TIMEOUT_MS = 180000 };
@@ -38,8 +37,8 @@ struct json *client_running(const char *data)
     char *path = xasprintf("%s/runtime.json", data), *text = read_file(path);
     struct json *value = NULL;
     if (text && json_parse(str_from(text), &value, NULL) == 0) {
-        pid_t pid = (pid_t)json_get_i64(value, "pid", 0);
-        if (pid <= 0 || !json_get_c(value, "admin") || (kill(pid, 0) && errno != EPERM)) {
+        int64_t holder = store_holder(data); /* the file stays behind when a runtime is killed */
+        if (!holder || holder != json_get_i64(value, "pid", 0) || !json_get_c(value, "admin")) {
             json_free(value);
             value = NULL;
         }
@@ -49,7 +48,7 @@ struct json *client_running(const char *data)
     return value;
 }
 
-/* The address of a runtime that is up: its file is there and its process is alive. */
+/* The address of a runtime that is up. */
 static bool find_running(struct client *client, const char *data)
 {
     struct json *running = client_running(data);

@@ -2,9 +2,11 @@
  * what can be checked cheaply is checked before: the two meta pages, the file's length (a shorter
  * file would end the process with SIGBUS), and our own meta record.
  *
- * One process at a time: flock() on <dir>/lock, whose text is the pid. LMDB's own locks would let
+ * One process at a time: a lock on <dir>/lock, whose text is the pid. LMDB's own locks would let
  * two writers take turns, and each would think that it alone owns the queues. A reader
- * (is_read_only) takes no lock.
+ * (is_read_only) takes no lock. It is an open file description's lock (fcntl), because the kernel
+ * gives it back at whatever end of the process, and because others can ask for it without taking
+ * it. A pid alone says nothing: after a restart of the machine or of a container it is another's.
  */
 #include "store/private.h"
 
@@ -13,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,20 +86,45 @@ static int make_dir(const char *path, struct err *err)
     return err_set(err, RN_EIO, "%s cannot be made: %s", path, strerror(errno));
 }
 
-static int take_lock(const char *dir, int *ret_fd, struct err *err)
+static struct flock whole_file(void)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+}
+
+static int64_t lock_pid(int fd)
+{
+    char text[32] = "";
+    int64_t pid = 0;
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    return n > 0 && num_parse_i64(str_trim(str_n(text, (size_t)n)), &pid) == 0 ? pid : 0;
+}
+
+int64_t store_holder(const char *dir)
 {
     char *path = xasprintf("%s/lock", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct flock lock = whole_file();
+    bool is_held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    int64_t pid = is_held ? lock_pid(fd) : 0;
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return pid;
+}
+
+static int take_lock(const char *dir, int *ret_fd, struct err *err)
+{
+    char *path = xasprintf("%s/lock", dir), text[32];
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    struct flock lock = whole_file();
     int rc = 0;
     if (fd < 0) {
         rc = err_set(err, RN_EIO, "%s cannot be opened: %s", path, strerror(errno));
         goto out;
     }
-    char text[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int64_t pid = 0;
-        ssize_t n = errno == EWOULDBLOCK ? pread(fd, text, sizeof(text) - 1, 0) : -1;
-        if (n >= 0 && num_parse_i64(str_trim(str_n(text, (size_t)n)), &pid) == 0 && pid > 0)
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
+        int64_t pid = lock_pid(fd);
+        if (pid > 0)
             rc = err_set(err, RN_EEXISTS,
                          "another runtime (pid %lld) uses %s; stop it with `runnel down`, or use "
                          "another folder with --data",

@@ -50,6 +50,8 @@ struct store_options {
  * which and what to do. Checks for dead readers at open and on a timer. */
 int store_open(const char *dir, const struct store_options *options, struct store **ret,
                struct err *err) MUST_USE;
+/* The pid of the process that has the store of this folder open for writing; 0: nobody has. */
+int64_t store_holder(const char *dir);
 /* Commits what was submitted, stops the writer, closes. NULL is fine. */
 void store_close(struct store *store);
 

@@ -70,6 +70,17 @@ try:
     assert emit(free, "still here", 100)[0] == 200
     project.kill()
 
+    # what a killed runtime left behind names a pid: it is not taken for a runtime, whoever has that pid now (after a restart of a
+    # container it is often the new runtime's own)
+    left = f"{project.dir}/.runnel/runtime.json"
+    with open(left) as file:
+        state = json.load(file)
+    with open(left, "w") as file:
+        json.dump({**state, "pid": os.getpid()}, file)
+    assert "no runtime is up" in project.run("down", check=False).stderr
+    assert project.up(), "a pid that lives is no runtime"
+    project.kill()
+
     # what is no store of ours is not touched
     path = f"{project.dir}/.runnel/store/data.mdb"
     with open(path, "rb") as file:

@@ -117,7 +117,11 @@ static void test_lock(void **state)
     char text[64];
     (void)snprintf(text, sizeof(text), "another runtime (pid %ld)", (long)getpid());
     must_refuse(f, RN_EEXISTS, text);
-    fixture_reopen(f, NULL); /* closing gave it back */
+    assert_int_equal(store_holder(f->dir), getpid());
+    store_close(f->store);
+    f->store = NULL;
+    assert_int_equal(store_holder(f->dir), 0); /* closing gave it back */
+    fixture_reopen(f, NULL);
 }
 
 /* ---- read only: in another process, as LMDB wants it */
