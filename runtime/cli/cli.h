@@ -129,6 +129,7 @@ void out_lines(const char *indent, const char *text);
 size_t out_width(const char *text); /* columns on a terminal */
 size_t out_columns(void);           /* of the terminal; SIZE_MAX where nobody knows */
 char *out_duration(int64_t ms);     /* "52 ms", "2.3 s", "1 min 5 s"; the caller frees */
+char *out_moment(int64_t ms);       /* local on a terminal, else in UTC; the caller frees */
 void out_json(
     const struct json *value);        /* indented on a terminal, else compact; with a line feed */
 int out_error(const struct err *err); /* "runnel: text" on stderr; returns 1 */
@@ -151,6 +152,9 @@ int cli_list(const struct args *args, const char *path, const struct column *col
              const char *none);
 
 /* ---- show.c: runs */
+/* There is no such status: says so and is false. */
+bool show_is_status(const struct args *args, const char *given);
+bool show_has_ended(const struct json *run);
 void show_run_head(const struct json *run);
 void show_step(const struct json *step);
 void show_run(const struct json *run);

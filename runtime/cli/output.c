@@ -2,7 +2,10 @@
  * made harmless, JSON. */
 #include "cli/cli.h"
 
+#include "base/clock.h"
+
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -136,6 +139,20 @@ size_t out_columns(void)
     if (given && num_parse_u64(str_from(given), &columns) == 0 && columns >= 20)
         return (size_t)columns;
     return SIZE_MAX;
+}
+
+char *out_moment(int64_t ms)
+{
+    char shown[CLOCK_TEXT_MAX] = "";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm local;
+    if (!out_is_terminal()) {
+        clock_format(ms, shown);
+    } else {
+        localtime_r(&seconds, &local);
+        (void)strftime(shown, sizeof(shown), "%Y-%m-%d %H:%M:%S", &local);
+    }
+    return xstrdup(shown);
 }
 
 char *out_duration(int64_t ms)

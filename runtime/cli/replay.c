@@ -144,7 +144,9 @@ static int replay_many(struct client *client, const struct args *args, struct er
     int64_t pause_ms = 0;
     int rc = args->options[RATE] ? read_rate(args->options[RATE], &pause_ms, err) : 0;
     rc = rc ? rc : find_runs(client, args, &runs, err);
-    if (rc == 0 && args->options[DRY_RUN]) {
+    if (rc == 0 && json_count(runs) == 0 && !args->is_json) {
+        fprintf(stderr, "no such runs (`runnel runs` lists what there is)\n");
+    } else if (rc == 0 && args->options[DRY_RUN]) {
         if (args->is_json)
             out_json(runs);
         else
@@ -182,6 +184,8 @@ static int run(const struct args *args)
             args, "name a run or an event, or a filter (--status failed, --since 2h), not %s",
             is_one ? "both" : "neither");
     }
+    if (args->options[STATUS] && !show_is_status(args, args->options[STATUS]))
+        return 2;
     if (args->options[DIFF] && !args->options[DRY_RUN])
         return cli_wrong(args, "--diff goes with --dry-run");
     struct client *client = client_open(args->project, args->options[DRY_RUN] != NULL);

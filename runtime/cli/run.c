@@ -32,15 +32,6 @@ static void show_new(const struct json *run, struct map *seen)
     fflush(stdout);
 }
 
-static bool has_ended(const struct json *run)
-{
-    static const char *const ends[] = {"succeeded", "failed", "cancelled"};
-    for (size_t i = 0; i < COUNT_OF(ends); i++)
-        if (str_eq_c(json_get_text(run, "status"), ends[i]))
-            return true;
-    return false;
-}
-
 /* Until it has ended, however long that takes: Ctrl-C leaves, the run goes on. */
 static int follow(struct client *client, const char *id, bool shows, struct json **ret,
                   struct err *err)
@@ -56,12 +47,14 @@ static int follow(struct client *client, const char *id, bool shows, struct json
         rc = client_call(client, "GET", path, NULL, &run, err);
         if (rc == 0 && shows)
             show_new(run, &seen);
-        if (rc == 0 && !says_waiting && str_eq_c(json_get_text(run, "status"), "waiting")) {
+        struct str status = json_get_text(run, "status");
+        if (rc == 0 && !says_waiting &&
+            (str_eq_c(status, "waiting") || str_eq_c(status, "paused"))) {
             says_waiting = true;
-            fprintf(stderr, "%swaiting (Ctrl-C leaves; `runnel inspect %s` shows the rest)%s\n",
-                    note_style("dim"), id, note_style("reset"));
+            fprintf(stderr, "%s%s (Ctrl-C leaves; `runnel inspect %s` shows the rest)%s\n",
+                    note_style("dim"), json_get_c(run, "status"), id, note_style("reset"));
         }
-    } while (rc == 0 && !has_ended(run));
+    } while (rc == 0 && !show_has_ended(run));
     map_release(&seen, NULL);
     free(path);
     *ret = run;

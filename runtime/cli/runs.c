@@ -3,33 +3,13 @@
 
 enum { WAIT_MS = 50000 };
 
-static const char *const statuses[] = {"queued",    "running", "waiting",
-                                       "succeeded", "failed",  "cancelled"};
-
 static const struct option_spec run_list_options[] = {
     {"-w, --workflow", "ID", "only of this workflow"},
-    {"-s, --status", "STATUS", "only queued, running, waiting, succeeded, failed or cancelled"},
+    {"-s, --status", "STATUS",
+     "only queued, running, waiting (for a retry), paused, succeeded, failed or cancelled"},
     {"-n, --limit", "N", "how many, 1 to 1000 (50)"},
 };
 enum { WORKFLOW, STATUS, LIMIT };
-
-static bool is_status(const struct args *args, const char *given)
-{
-    struct nearest nearest = {given, NULL, 0};
-    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
-        if (strcmp(statuses[i], given) == 0)
-            return true;
-        nearest_try(&nearest, statuses[i]);
-    }
-    if (nearest.best)
-        (void)cli_wrong(args, "there is no status \"%s\"; did you mean %s?", given, nearest.best);
-    else
-        (void)cli_wrong(args,
-                        "there is no status \"%s\", only queued, running, waiting, "
-                        "succeeded, failed and cancelled",
-                        given);
-    return false;
-}
 
 static int run_runs(const struct args *args)
 {
@@ -42,7 +22,7 @@ static int run_runs(const struct args *args)
     struct json *list = NULL;
     struct err err = ERR_INIT;
     if (!cli_number(args, LIMIT, 50, 1, 1000, &limit) ||
-        (args->options[STATUS] && !is_status(args, args->options[STATUS])))
+        (args->options[STATUS] && !show_is_status(args, args->options[STATUS])))
         return 2;
     if (!(client = client_open(args->project, true)))
         return 1;

@@ -36,13 +36,8 @@ static char *cell(const struct json *row, const struct column *column, bool is_t
                  : json_is(value, JSON_STRING)       ? str_dup(json_str(value))
                                                      : json_text(value, NULL);
     if (is_table && kind_of(column) == COLUMN_TIME && clock_parse(str_from(text), &ms) == 0) {
-        time_t seconds = (time_t)(ms / 1000);
-        struct tm local;
-        char shown[32] = "";
-        localtime_r(&seconds, &local);
-        (void)strftime(shown, sizeof(shown), "%Y-%m-%d %H:%M:%S", &local);
         free(text);
-        return xstrdup(shown);
+        return out_moment(ms);
     }
     if (is_table && kind_of(column) == COLUMN_MS && json_to_i64(value, &ms)) {
         free(text);

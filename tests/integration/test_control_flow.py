@@ -1,4 +1,5 @@
 """Control flow on the real binary: blocks, waits, calls, errors; and what a kill -9 in the middle leaves."""
+import datetime
 import json
 import urllib.request
 
@@ -196,6 +197,20 @@ try:
     eventually("it failed", lambda: status(patient) == "failed")
     assert [s["attempt"] for s in project.json("inspect", patient)["steps"]] == [1, 2]
 
+    # what a person reads: what each block decided, when a step is tried again, the version
+    text = project.run("inspect", project.json("runs", "--workflow", "route")[0]["id"]).stdout
+    assert "if → else" in text and "switch → default" in text and "version " in text, text
+    text = project.run("inspect", fan["id"]).stdout
+    assert "parallel → left\n" in text, text
+    assert "for_each → 4 items" in project.run("inspect", each["id"]).stdout
+    pause = project.json("inspect", patient)["steps"][0]["retry_ms"]
+    at = datetime.datetime.fromtimestamp(pause / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    assert f"is tried again at {at}" in project.run("inspect", patient).stdout
+    for command in ("runs", "replay"):
+        wrong = project.run(command, "--status", "faild", check=False)
+        assert wrong.returncode == 2 and "did you mean failed?" in wrong.stderr, wrong
+    assert "no such runs" in project.run("replay", "--status", "cancelled", "--since", "1h").stderr
+
     # a workflow's own variables reach its trigger and its steps
     hook = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "guarded")
     assert post(hook, "{}")[0] == 401
@@ -218,6 +233,9 @@ try:
     asked = begin("approve", {})
     for run_id in (short, long, asked):
         eventually("paused", lambda run_id=run_id: status(run_id) == "paused")
+    assert {r["id"] for r in project.json("runs", "--status", "paused")} == {short, long, asked}
+    text = project.run("inspect", asked).stdout
+    assert "ask  paused" in text and "waits until " in text, text
     urls = project.json("inspect", asked)["steps"][0]["exports"]["$return_value"]
     later = project.json("inspect", long)["steps"][0]["exports"]["$return_value"]
     project.kill()
@@ -230,6 +248,8 @@ try:
     assert post(here["resume_url"], json.dumps({"answer": "yes"}))[0] == 200
     eventually("resumed", lambda: status(asked) == "succeeded")
     assert project.json("inspect", asked)["exit_reason"] == "yes"
+    text = project.run("inspect", asked).stdout
+    assert "ask  succeeded" in text and "resumed at " in text and '"answer": "yes"' in text.split("$resume_data")[1], text
     assert post(here["resume_url"], "{}")[0] == 409
     assert post(later["cancel_url"].replace(old, ready["ingest"]), "")[0] == 200
     eventually("cancelled", lambda: status(long) == "cancelled")
