@@ -6,7 +6,7 @@
  * cJSON_StringIsConst (nor is the name). Containers are no references, so that cJSON_Delete frees
  * their children. A name that was given later (json_set) is a block of its own. string valuestring
  * holds the bytes and a NUL, valueint their count: U+0000 is a character like any other number
- * valuestring holds the literal, valueint its length; valuedouble says nothing So cJSON_Parse,
+ * valuestring holds the literal, valueint its length; valuedouble says nothing. So cJSON_Parse,
  * cJSON_Print, cJSON_Duplicate and cJSON_Compare, which do not know these rules, are never called
  * here. */
 #ifndef RUNNEL_JSON_NODE_H

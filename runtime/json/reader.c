@@ -5,10 +5,12 @@
  * Recursive descent; the depth is checked before each container, so the stack is bounded by
  * LIMIT_JSON_DEPTH. A string is read in two passes: the first finds its end and checks it, which
  * gives an upper bound of its length (an escape is never shorter than its character), the second
- * copies it into the node. Lines and columns are counted only when there is an error.
+ * copies it into the node. Lines and columns are counted only when there is an error. A text that
+ * is only checked makes no nodes: a value is then "there", and nothing more is known of it.
  *
- * Duplicate names are looked for when an object ends: pair by pair while it is small, by sorting
- * its members when it is not, so that a body of a million members costs n log n. */
+ * The names of all objects that are open stand on one stack, those of the innermost on its top.
+ * Duplicates are looked for when an object ends: pair by pair while it is small, by sorting its
+ * names when it is not, so that a body of a million members costs n log n. */
 #include "json/node.h"
 
 #include "base/limits.h"
@@ -16,6 +18,22 @@
 #include <stdarg.h>
 
 enum { FEW_MEMBERS = 16, OWN_DEPTH = LIMIT_JSON_DEPTH + 32, OWN_NODES = LIMIT_JSON_NODES * 2 };
+
+/* A string in the text, without its quotes; checked. */
+struct span {
+    const char *ptr; /* NULL: none */
+    size_t size;
+    bool escaped;
+};
+
+static const struct span UNNAMED = {NULL, 0, false};
+
+/* A member's name: as it stands in the text or, where that has escapes, a copy without them. */
+struct name {
+    const char *ptr;
+    size_t size;
+    const char *at; /* in the text; equal to ptr where there is no copy */
+};
 
 struct reader {
     const char *start;
@@ -25,16 +43,15 @@ struct reader {
     size_t nodes_max;
     int depth;
     int depth_max;
-    int rc; /* of the first error */
+    bool checks_only; /* makes no nodes */
+    int rc;           /* of the first error */
     struct err *err;
+    struct name *names;
+    size_t name_count, name_capacity;
 };
 
-/* A string in the text, without its quotes; checked. */
-struct span {
-    const char *ptr; /* NULL: none */
-    size_t size;
-    bool escaped;
-};
+/* What a value is when it is only checked: shared, never looked into, never freed. */
+static cJSON checked_value;
 
 static cJSON *read_value(struct reader *r, struct span name);
 
@@ -236,8 +253,10 @@ static size_t decode_span(struct span span, char *out)
 
 /* ---------------------------------------------------------------- scalars */
 
-static cJSON *new_named(int type, struct span name, size_t text_length)
+static cJSON *new_named(const struct reader *r, int type, struct span name, size_t text_length)
 {
+    if (r->checks_only)
+        return &checked_value;
     cJSON *node = node_new(type, name.ptr ? name.size : NODE_NONE, text_length);
     if (name.ptr)
         (void)decode_span(name, node->string);
@@ -249,8 +268,9 @@ static cJSON *read_string(struct reader *r, struct span name)
     struct span span;
     if (!read_span(r, &span))
         return NULL;
-    cJSON *node = new_named(cJSON_String, name, span.size);
-    node->valueint = (int)decode_span(span, node->valuestring);
+    cJSON *node = new_named(r, cJSON_String, name, span.size);
+    if (!r->checks_only)
+        node->valueint = (int)decode_span(span, node->valuestring);
     return node;
 }
 
@@ -292,9 +312,11 @@ static cJSON *read_number(struct reader *r, struct span name)
     if (!scan_number(r))
         return NULL;
     size_t size = (size_t)(r->at - start);
-    cJSON *node = new_named(cJSON_Number, name, size);
-    memcpy(node->valuestring, start, size);
-    node->valueint = (int)size;
+    cJSON *node = new_named(r, cJSON_Number, name, size);
+    if (!r->checks_only) {
+        memcpy(node->valuestring, start, size);
+        node->valueint = (int)size;
+    }
     return node;
 }
 
@@ -304,65 +326,90 @@ static cJSON *read_word(struct reader *r, struct span name, const char *word, in
     if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
         return fail(r, RN_EPROTOCOL, r->at, "there should be a value: did you mean %s?", word);
     r->at += n;
-    return new_named(type, name, NODE_NONE);
+    return new_named(r, type, name, NODE_NONE);
 }
 
 /* ------------------------------------------------------------- containers */
 
-static int by_name_and_place(const void *a, const void *b)
+static void push_name(struct reader *r, struct span span)
 {
-    const cJSON *left = *(const cJSON *const *)a, *right = *(const cJSON *const *)b;
-    int order = strcmp(left->string, right->string);
-    if (order)
-        return order;
-    return left->valuedouble < right->valuedouble ? -1 : left->valuedouble > right->valuedouble;
+    if (r->name_count == r->name_capacity) {
+        r->name_capacity = r->name_capacity ? r->name_capacity * 2 : 32;
+        r->names = xrealloc(r->names, r->name_capacity * sizeof(*r->names));
+    }
+    struct name name = {.ptr = span.ptr, .size = span.size, .at = span.ptr};
+    if (span.escaped) {
+        char *copy = xmalloc(span.size + 1);
+        name.size = decode_span(span, copy);
+        name.ptr = copy;
+    }
+    r->names[r->name_count++] = name;
 }
 
-/* The first member whose name has been there before, or NULL. While an object is read, the
- * valuedouble of a member is the offset of its name in the text: offsets are below 2^53. */
-static const cJSON *find_duplicate(const cJSON *object, size_t count)
+static void pop_names(struct reader *r, size_t count)
 {
-    const cJSON *found = NULL;
+    while (r->name_count > count) {
+        const struct name *name = &r->names[--r->name_count];
+        if (name->ptr != name->at)
+            free((void *)(uintptr_t)name->ptr);
+    }
+}
+
+static int by_name_and_place(const void *a, const void *b)
+{
+    const struct name *left = a, *right = b;
+    if (left->size != right->size)
+        return left->size < right->size ? -1 : 1;
+    int order = memcmp(left->ptr, right->ptr, left->size);
+    if (order)
+        return order;
+    return left->at < right->at ? -1 : left->at > right->at;
+}
+
+static bool is_same_name(const struct name *a, const struct name *b)
+{
+    return a->size == b->size && memcmp(a->ptr, b->ptr, a->size) == 0;
+}
+
+/* The first of the names that has been there before, or NULL. Changes their order. */
+static const struct name *find_duplicate(struct name *names, size_t count)
+{
+    const struct name *found = NULL;
     if (count <= FEW_MEMBERS) {
-        for (const cJSON *m = object->child; m; m = m->next)
-            for (const cJSON *before = object->child; before != m; before = before->next)
-                if (before->string[0] == m->string[0] && strcmp(before->string, m->string) == 0)
-                    return m;
+        for (size_t i = 1; i < count; i++)
+            for (size_t before = 0; before < i; before++)
+                if (is_same_name(&names[i], &names[before]))
+                    return &names[i];
         return NULL;
     }
-    const cJSON **members = xcalloc(count, sizeof(const cJSON *));
-    size_t n = 0;
-    for (const cJSON *m = object->child; m; m = m->next)
-        members[n++] = m;
-    qsort(members, n, sizeof(const cJSON *), by_name_and_place);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(members[i - 1]->string, members[i]->string) == 0 &&
-            (!found || members[i]->valuedouble < found->valuedouble))
-            found = members[i];
-    free(members);
+    qsort(names, count, sizeof(*names), by_name_and_place);
+    for (size_t i = 1; i < count; i++)
+        if (is_same_name(&names[i - 1], &names[i]) && (!found || names[i].at < found->at))
+            found = &names[i];
     return found;
 }
 
-static bool check_names(struct reader *r, const cJSON *object, size_t count)
+/* Of the object whose names begin at `first`, and takes them off the stack. */
+static bool check_names(struct reader *r, size_t first)
 {
-    const cJSON *again = find_duplicate(object, count);
-    if (!again)
-        return true;
-    struct str name = str_from(again->string);
-    struct buf quoted = BUF_INIT(256);
-    if (name.len > 40) {
-        size_t cut = 40;
-        while (cut > 0 && ((unsigned char)name.ptr[cut] & 0xC0) == 0x80)
-            cut--;
-        json_write_string(&quoted, str_n(name.ptr, cut));
-        buf_add_c(&quoted, "…");
-    } else {
-        json_write_string(&quoted, name);
+    const struct name *again = find_duplicate(r->names + first, r->name_count - first);
+    if (again) {
+        struct str name = str_n(again->ptr, again->size);
+        struct buf quoted = BUF_INIT(256);
+        if (name.len > 40) {
+            size_t cut = 40;
+            while (cut > 0 && ((unsigned char)name.ptr[cut] & 0xC0) == 0x80)
+                cut--;
+            json_write_string(&quoted, str_n(name.ptr, cut));
+            buf_add_c(&quoted, "…");
+        } else {
+            json_write_string(&quoted, name);
+        }
+        fail(r, RN_EPROTOCOL, again->at - 1, "the name %s is there twice", buf_c(&quoted));
+        buf_release(&quoted);
     }
-    fail(r, RN_EPROTOCOL, r->start + (size_t)again->valuedouble, "the name %s is there twice",
-         buf_c(&quoted));
-    buf_release(&quoted);
-    return false;
+    pop_names(r, first);
+    return !again;
 }
 
 static bool enter(struct reader *r)
@@ -377,29 +424,41 @@ static bool enter(struct reader *r)
     return true;
 }
 
+static void add_child(const struct reader *r, cJSON *container, cJSON *child)
+{
+    if (!r->checks_only)
+        (void)cJSON_AddItemToArray(container, child);
+}
+
+static void drop(const struct reader *r, cJSON *value)
+{
+    if (!r->checks_only)
+        cJSON_Delete(value);
+}
+
 static cJSON *read_array(struct reader *r, struct span name)
 {
     if (!enter(r))
         return NULL;
-    cJSON *array = new_named(cJSON_Array, name, NODE_NONE);
-    while (!take(r, ']')) {
-        if (array->child) {
+    cJSON *array = new_named(r, cJSON_Array, name, NODE_NONE);
+    for (size_t count = 0; !take(r, ']'); count++) {
+        if (count) {
             if (!take(r, ',')) {
                 fail_expected(r, "a comma or the end of the array");
                 goto out;
             }
             skip_space(r);
         }
-        cJSON *element = read_value(r, (struct span){NULL, 0, false});
+        cJSON *element = read_value(r, UNNAMED);
         if (!element)
             goto out;
-        (void)cJSON_AddItemToArray(array, element);
+        add_child(r, array, element);
         skip_space(r);
     }
     r->depth--;
     return array;
 out:
-    cJSON_Delete(array);
+    drop(r, array);
     return NULL;
 }
 
@@ -437,10 +496,10 @@ static cJSON *read_object(struct reader *r, struct span name)
 {
     if (!enter(r))
         return NULL;
-    cJSON *object = new_named(cJSON_Object, name, NODE_NONE);
-    size_t count = 0;
+    cJSON *object = new_named(r, cJSON_Object, name, NODE_NONE);
+    size_t first = r->name_count;
     while (!take(r, '}')) {
-        if (count) {
+        if (r->name_count > first) {
             if (!take(r, ',')) {
                 fail_expected(r, "a comma or the end of the object");
                 goto out;
@@ -450,20 +509,19 @@ static cJSON *read_object(struct reader *r, struct span name)
         struct span member_name;
         if (!read_name(r, &member_name))
             goto out;
+        push_name(r, member_name);
         cJSON *member = read_value(r, member_name);
         if (!member)
             goto out;
-        member->valuedouble = (double)(member_name.ptr - 1 - r->start);
-        (void)cJSON_AddItemToArray(object, member);
-        count++;
+        add_child(r, object, member);
         skip_space(r);
     }
-    if (!check_names(r, object, count))
+    if (!check_names(r, first))
         goto out;
     r->depth--;
     return object;
 out:
-    cJSON_Delete(object);
+    drop(r, object);
     return NULL;
 }
 
@@ -529,21 +587,35 @@ static int reader_init(struct reader *r, struct str text, bool own, struct err *
     return 0;
 }
 
+static void reader_release(struct reader *r)
+{
+    pop_names(r, 0);
+    free(r->names);
+}
+
+/* The one value of the text, or NULL and r->rc. */
+static cJSON *read_text(struct reader *r)
+{
+    cJSON *root = read_value(r, UNNAMED);
+    if (!root)
+        return NULL;
+    skip_space(r);
+    if (r->at >= r->end)
+        return root;
+    drop(r, root);
+    return fail_expected(r, "nothing more behind the value");
+}
+
 static int parse(struct str text, bool own, struct json **ret, struct err *err)
 {
     struct reader r;
     int rc = reader_init(&r, text, own, err);
     if (rc)
         return rc;
-    cJSON *root = read_value(&r, (struct span){NULL, 0, false});
+    cJSON *root = read_text(&r);
+    reader_release(&r);
     if (!root)
         return r.rc;
-    skip_space(&r);
-    if (r.at < r.end) {
-        cJSON_Delete(root);
-        (void)fail_expected(&r, "nothing more behind the value");
-        return r.rc;
-    }
     *ret = json_of(root);
     return 0;
 }
@@ -560,11 +632,38 @@ int json_parse_own(struct str text, struct json **ret, struct err *err)
 
 int json_check(struct str text, struct err *err)
 {
-    struct json *value = NULL;
-    int rc = json_parse(text, &value, err);
-    if (rc == 0)
-        json_free(value);
-    return rc;
+    struct reader r;
+    int rc = reader_init(&r, text, false, err);
+    if (rc)
+        return rc;
+    r.checks_only = true;
+    bool is_good = read_text(&r) != NULL;
+    reader_release(&r);
+    return is_good ? 0 : r.rc;
+}
+
+static int find_element(struct reader *r, size_t index, size_t *ret_offset, size_t *ret_size)
+{
+    if (r->at >= r->end || *r->at != '[')
+        return RN_EINVAL;
+    (void)enter(r);
+    for (size_t i = 0; !take(r, ']'); i++) {
+        if (i > 0) {
+            if (!take(r, ','))
+                return RN_EPROTOCOL;
+            skip_space(r);
+        }
+        const char *start = r->at;
+        if (!read_value(r, UNNAMED))
+            return RN_EPROTOCOL;
+        if (i == index) {
+            *ret_offset = (size_t)(start - r->start);
+            *ret_size = (size_t)(r->at - start);
+            return 0;
+        }
+        skip_space(r);
+    }
+    return RN_ENOTFOUND;
 }
 
 int json_element_span(struct str text, size_t index, size_t *ret_offset, size_t *ret_size)
@@ -572,28 +671,10 @@ int json_element_span(struct str text, size_t index, size_t *ret_offset, size_t 
     struct reader r;
     if (reader_init(&r, text, false, NULL))
         return RN_EPROTOCOL;
-    if (r.at >= r.end || *r.at != '[')
-        return RN_EINVAL;
-    (void)enter(&r);
-    for (size_t i = 0; !take(&r, ']'); i++) {
-        if (i > 0) {
-            if (!take(&r, ','))
-                return RN_EPROTOCOL;
-            skip_space(&r);
-        }
-        const char *start = r.at;
-        cJSON *element = read_value(&r, (struct span){NULL, 0, false});
-        if (!element)
-            return RN_EPROTOCOL;
-        cJSON_Delete(element);
-        if (i == index) {
-            *ret_offset = (size_t)(start - r.start);
-            *ret_size = (size_t)(r.at - start);
-            return 0;
-        }
-        skip_space(&r);
-    }
-    return RN_ENOTFOUND;
+    r.checks_only = true;
+    int rc = find_element(&r, index, ret_offset, ret_size);
+    reader_release(&r);
+    return rc;
 }
 
 bool number_is_valid(struct str literal)

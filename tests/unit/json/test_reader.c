@@ -31,7 +31,9 @@ static void check_refused(struct str text, int code, const char *message)
     assert_int_equal(err.code, code);
     if (message)
         assert_string_equal(err.text, message);
-    assert_int_equal(json_check(text, NULL), code);
+    struct err checked = ERR_INIT;
+    assert_int_equal(json_check(text, &checked), code);
+    assert_string_equal(checked.text, err.text);
 }
 
 /* Text in, the same compact text out. */
@@ -389,6 +391,7 @@ static void test_every_prefix(void **state)
             struct json *value = NULL;
             int rc = json_parse(str_n(block, n), &value, NULL);
             assert_int_equal(rc, n == size ? 0 : RN_EPROTOCOL);
+            assert_int_equal(json_check(str_n(block, n), NULL), rc);
             json_free(value);
             free(block);
         }
@@ -407,7 +410,9 @@ static void test_every_change(void **state)
             memcpy(text, document, sizeof(document));
             text[i] = (char)c;
             struct json *value = NULL, *again = NULL;
-            if (json_parse(str_n(text, sizeof(text) - 1), &value, NULL))
+            int rc = json_parse(str_n(text, sizeof(text) - 1), &value, NULL);
+            assert_int_equal(json_check(str_n(text, sizeof(text) - 1), NULL), rc);
+            if (rc)
                 continue;
             size_t size;
             char *written = json_text(value, &size);
