@@ -92,7 +92,8 @@ static bool is_json_type(struct str type)
 
 /* The event's body: JSON stands in the event as it came, character for character; forms become
  * objects, other text a string, other bytes {"$base64": …}. */
-static int add_body(struct buf *out, const struct http_request *request, struct err *err)
+static int add_body(struct buf *out, const struct http_request *request, bool *ret_is_verbatim,
+                    struct err *err)
 {
     struct str type = http_request_header(request, "content-type");
     struct str body = request->body;
@@ -106,6 +107,7 @@ static int add_body(struct buf *out, const struct http_request *request, struct 
         int rc = json_check(body, err);
         if (rc == 0) {
             buf_add_str(out, trimmed);
+            *ret_is_verbatim = trimmed.len == body.len;
             return 0;
         }
         if (type.len)
@@ -132,8 +134,9 @@ static int add_body(struct buf *out, const struct http_request *request, struct 
 }
 
 int http_event_write(struct buf *out, struct str path, const struct http_request *request,
-                     bool hides_token, struct err *err)
+                     bool hides_token, struct str *ret_raw, struct err *err)
 {
+    bool is_verbatim = false;
     struct json *query = json_new_object();
     if (http_form_parse(request->query, http_event_add_pair, query)) {
         json_free(query);
@@ -167,10 +170,15 @@ int http_event_write(struct buf *out, struct str path, const struct http_request
         json_write_string(out, is_secret ? STR("Bearer " REDACTED) : request->headers[i].value);
     }
     buf_add_char(out, '}');
-    int rc = add_body(out, request, err);
+    int rc = add_body(out, request, &is_verbatim, err);
     buf_add_char(out, '}');
     if (rc == 0 && buf_is_overflowed(out))
         rc = err_set(err, RN_ETOOBIG, "the event that the request makes is larger than %zu bytes",
                      out->max);
-    return rc;
+    if (rc)
+        return rc;
+    *ret_raw = request->body;
+    if (is_verbatim)
+        ret_raw->ptr = out->ptr + out->len - 1 - ret_raw->len;
+    return 0;
 }

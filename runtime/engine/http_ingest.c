@@ -167,7 +167,7 @@ static void native_committed(struct acceptance *acceptance)
         respond_bind(n->engine, &n->expected, acceptance->run_id);
 }
 
-static int commit(struct native *n, struct acceptance *acceptance, struct str event,
+static int commit(struct native *n, struct acceptance *acceptance, struct str event, struct str raw,
                   struct err *err)
 {
     char summary[128];
@@ -176,7 +176,7 @@ static int commit(struct native *n, struct acceptance *acceptance, struct str ev
     struct emit emit = {.id = str_from(n->dedupe_id),
                         .summary = str_n(summary, (size_t)size),
                         .event = event,
-                        .raw = n->request->body};
+                        .raw = raw};
     *acceptance = (struct acceptance){.engine = n->engine,
                                       .instance = n->instance,
                                       .emits = &emit,
@@ -251,14 +251,16 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
     /* Pipedream's names, too: senders that were written for it go on working */
     n.is_unstored = has_flag(request, "runnel-nostore") || has_flag(request, "x-pd-nostore");
     n.starts_nothing = has_flag(request, "runnel-notrigger") || has_flag(request, "x-pd-notrigger");
-    int rc = http_event_write(&event, path, request, n.http->auth.kind == HTTP_AUTH_BEARER, &err);
+    struct str raw = STR_NONE;
+    int rc =
+        http_event_write(&event, path, request, n.http->auth.kind == HTTP_AUTH_BEARER, &raw, &err);
     rc = rc ? rc : find_dedupe_id(&n, buf_str(&event), &err);
     if (rc == 0 && n.http->respond == RESPOND_WORKFLOW && !n.starts_nothing) {
         rc = respond_expect(engine, &n.expected);
         if (rc)
             (void)err_set(&err, rc, "too many senders wait for an answer: try again");
     }
-    rc = rc ? rc : commit(&n, &acceptance, buf_str(&event), &err);
+    rc = rc ? rc : commit(&n, &acceptance, buf_str(&event), raw, &err);
     if (rc == 0)
         answer(&n, &acceptance);
     else

@@ -15,10 +15,11 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
                    const struct http_request *request, struct http_response *response);
 
 /* ---- http_event.c: what it becomes in steps.trigger.event */
-/* Appends the event's JSON. RN_EINVAL, RN_ETOOBIG. `hides_token`: the Authorization header's value is
- * the workflow's secret. */
+/* Appends the event's JSON. *ret_raw: the body as it came, where the event holds it so a view into
+ * `out`, good until that changes. RN_EINVAL, RN_ETOOBIG. `hides_token`: the Authorization header's
+ * value is the workflow's secret. */
 int http_event_write(struct buf *out, struct str path, const struct http_request *request,
-                     bool hides_token, struct err *err) MUST_USE;
+                     bool hides_token, struct str *ret_raw, struct err *err) MUST_USE;
 /* Adds name=value to an object: a second value makes a list. For http_form_parse(). */
 void http_event_add_pair(void *object, struct str name, struct str value);
 

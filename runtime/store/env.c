@@ -323,6 +323,7 @@ static int read_meta(struct store *store, MDB_txn *txn, const char *dir, struct 
     rc = check_meta(&meta, dir, err);
     if (rc)
         return rc;
+    meta.schema = STORE_SCHEMA_VERSION;
     store->committed = meta;
     return 0;
 }

@@ -13,6 +13,12 @@ struct event_head {
     uint32_t lengths[TEXT_COUNT];
 };
 
+/* Set in the length of TEXT_RAW: the text is where in the event the raw body stands. */
+#define IS_IN_EVENT (1u << 31)
+struct raw_place {
+    uint32_t offset, length;
+};
+
 uint64_t event_footprint(size_t value_size)
 {
     return table_footprint(KEY_ID, value_size) + table_footprint(KEY_NAMED, 0);
@@ -25,6 +31,25 @@ static struct str *text_at(struct event_record *record, int i)
     return texts[i];
 }
 
+static bool is_within(struct str part, struct str whole)
+{
+    return part.len && whole.ptr && part.ptr >= whole.ptr && part.len <= whole.len &&
+           part.ptr <= whole.ptr + whole.len - part.len;
+}
+
+/* `record->raw` has been read as the place. */
+static int find_raw(struct event_record *record)
+{
+    struct raw_place place;
+    if (record->raw.len != sizeof(place))
+        return RN_EPROTOCOL;
+    memcpy(&place, record->raw.ptr, sizeof(place));
+    if (place.length > record->event.len || place.offset > record->event.len - place.length)
+        return RN_EPROTOCOL;
+    record->raw = str_n(record->event.ptr + place.offset, place.length);
+    return 0;
+}
+
 static int read_record(uint64_t id, struct str value, struct event_record *ret)
 {
     struct event_head head;
@@ -33,13 +58,15 @@ static int read_record(uint64_t id, struct str value, struct event_record *ret)
     memcpy(&head, value.ptr, sizeof(head));
     struct event_record record = {.id = id, .ts = head.ts, .received_ms = head.received_ms};
     size_t at = sizeof(head);
+    bool is_in_event = head.lengths[TEXT_RAW] & IS_IN_EVENT;
+    head.lengths[TEXT_RAW] &= ~IS_IN_EVENT;
     for (int i = 0; i < TEXT_COUNT; i++) {
         if (head.lengths[i] > value.len - at)
             return RN_EPROTOCOL;
         *text_at(&record, i) = str_n(value.ptr + at, head.lengths[i]);
         at += head.lengths[i];
     }
-    if (at != value.len)
+    if (at != value.len || (is_in_event && find_raw(&record)))
         return RN_EPROTOCOL;
     *ret = record;
     return 0;
@@ -48,14 +75,26 @@ static int read_record(uint64_t id, struct str value, struct event_record *ret)
 int event_put(struct store_tx *tx, struct event_record *record, struct err *err)
 {
     struct event_head head = {.ts = record->ts, .received_ms = record->received_ms};
+    struct str texts[TEXT_COUNT];
     size_t size = sizeof(head);
     for (int i = 0; i < TEXT_COUNT; i++) {
-        size_t length = text_at(record, i)->len;
-        if (length > LIMIT_FRAME_BYTES)
-            return err_set(err, RN_ETOOBIG, "an event of %zu bytes is too big to store", length);
-        head.lengths[i] = (uint32_t)length;
-        size += length;
+        texts[i] = *text_at(record, i);
+        if (texts[i].len > LIMIT_FRAME_BYTES)
+            return err_set(err, RN_ETOOBIG, "an event of %zu bytes is too big to store",
+                           texts[i].len);
     }
+    bool is_in_event = is_within(record->raw, record->event);
+    struct raw_place place = {.length = (uint32_t)record->raw.len};
+    if (is_in_event) {
+        place.offset = (uint32_t)(record->raw.ptr - record->event.ptr);
+        texts[TEXT_RAW] = str_n(&place, sizeof(place));
+    }
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        head.lengths[i] = (uint32_t)texts[i].len;
+        size += texts[i].len;
+    }
+    if (is_in_event)
+        head.lengths[TEXT_RAW] |= IS_IN_EVENT;
     uint32_t emitter = 0;
     int rc = name_make(tx, record->emitter, &emitter, err);
     if (rc)
@@ -70,10 +109,9 @@ int event_put(struct store_tx *tx, struct event_record *record, struct err *err)
     memcpy(room, &head, sizeof(head));
     room += sizeof(head);
     for (int i = 0; i < TEXT_COUNT; i++) {
-        struct str text = *text_at(record, i);
-        if (text.len)
-            memcpy(room, text.ptr, text.len);
-        room += text.len;
+        if (texts[i].len)
+            memcpy(room, texts[i].ptr, texts[i].len);
+        room += texts[i].len;
     }
     rc = table_put(tx, TABLE_EMITTERS, key_named(named, emitter, id), STR_NONE, PUT_NEW, err);
     if (rc)

@@ -31,7 +31,9 @@ struct store;
 struct store_tx;   /* a write transaction; only inside apply() */
 struct store_view; /* a read snapshot */
 
-#define STORE_SCHEMA_VERSION 1
+/* 2: the raw body of an event may be a part of its text. A store of an earlier version is taken, and is
+ * of this one from the next commit on. */
+#define STORE_SCHEMA_VERSION 2
 
 struct store_options {
     uint64_t quota_bytes;   /* 0: LIMIT_STORE_BYTES */
@@ -139,7 +141,7 @@ struct event_record {
     struct str name;    /* channel; empty: default */
     struct str summary;
     struct str event; /* JSON text: what steps.trigger.event will be */
-    /* the HTTP request's raw body where the event does not hold it; may be empty */
+    /* the HTTP request's raw body; may be empty. A view into `event` takes no room of its own */
     struct str raw;
 };
 /* Assigns record->id. */

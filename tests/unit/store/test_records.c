@@ -136,6 +136,8 @@ static int events_write(struct store_tx *tx, void *ctx, struct err *err)
                                       .summary = str_from(summaries[i]),
                                       .event = STR("{\"n\":12345678901234567890}"),
                                       .raw = STR("\x00\xff\x01")};
+        if (i == 2)
+            record.raw = str_n(record.event.ptr + 5, 20);
         int rc = event_put(tx, &record, err);
         if (rc)
             return rc;
@@ -162,6 +164,10 @@ static void test_events(void **state)
     assert_true(str_eq_c(record.event, "{\"n\":12345678901234567890}"));
     assert_true(str_eq(record.raw, STR("\x00\xff\x01")));
     assert_int_equal(event_get(STORE_VIEW(view), 5, &record), RN_ENOTFOUND);
+
+    assert_int_equal(event_get(STORE_VIEW(view), ids[2], &record), 0);
+    assert_true(str_eq(record.raw, STR("12345678901234567890")));
+    assert_ptr_equal(record.raw.ptr, record.event.ptr + 5);
 
     struct seen seen = {.text = BUF_INIT(1000)};
     struct {

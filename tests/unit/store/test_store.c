@@ -73,7 +73,29 @@ static void test_newer_schema(void **state)
     must_run(f->store, write_schema, &schema);
     store_close(f->store);
     f->store = NULL;
-    must_refuse(f, RN_EPROTOCOL, "written by a newer runnel (store schema 2; this one knows 1)");
+    char text[128];
+    (void)snprintf(text, sizeof(text),
+                   "written by a newer runnel (store schema %d; this one knows %d)",
+                   STORE_SCHEMA_VERSION + 1, STORE_SCHEMA_VERSION);
+    must_refuse(f, RN_EPROTOCOL, text);
+}
+
+static int read_schema(struct store_tx *tx, void *ctx, struct err *err)
+{
+    (void)err;
+    *(uint32_t *)ctx = tx->meta.schema;
+    return 0;
+}
+
+static void test_older_schema(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t schema = 1;
+    must_run(f->store, write_schema, &schema);
+    store_close(f->store);
+    fixture_open(f, NULL);
+    must_run(f->store, read_schema, &schema);
+    assert_int_equal(schema, STORE_SCHEMA_VERSION);
 }
 
 static void test_truncated(void **state)
@@ -343,6 +365,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_garbage, fixture_setup_dir, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_other_program, fixture_setup_dir, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_newer_schema, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_older_schema, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_truncated, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_overwritten_pages, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lock, fixture_setup, fixture_teardown),
