@@ -19,9 +19,12 @@ struct source_call {
     struct latch done;
     struct err err; /* code 0: committed */
     int64_t retry_after_ms;
-    struct buf bytes; /* what emits and writes point to: the answer's sections and texts, copied */
+    /* What emits and writes point to, but for what stands in the request's body: the answer's sections
+     * and texts, copied. */
+    struct buf bytes;
     struct emit *emits;
     struct db_write *writes;
+    struct str body;                /* of the request; {NULL, 0} without one */
     struct source_answer *response; /* NULL: a hook */
     struct acceptance acceptance;
     pthread_mutex_t log_lock;
@@ -74,22 +77,43 @@ static void read_response(struct source_call *call, const struct frame *frame, s
     buf_add_str(&call->response->body, frame_section(frame, json_get_i64(response, "section", -1)));
 }
 
-static void read_effects(struct source_call *call, const struct frame *frame,
-                         const struct json *answer)
+/* A section, or a part of the request's body, which stays where it is until the call is over. */
+static int read_event(struct source_call *call, const struct frame *frame, const struct json *emit,
+                      struct str *ret)
+{
+    const struct json *place = json_get(emit, "body");
+    uint64_t offset = 0, size = 0;
+    if (!place) {
+        *ret = keep_section(call, frame, emit);
+        return 0;
+    }
+    if (!json_to_u64(json_at(place, 0), &offset) || !json_to_u64(json_at(place, 1), &size) ||
+        size > call->body.len || offset > call->body.len - size)
+        return RN_EPROTOCOL;
+    *ret = str_n(call->body.ptr + offset, size);
+    return 0;
+}
+
+static int read_effects(struct source_call *call, const struct frame *frame,
+                        const struct json *answer)
 {
     struct acceptance *a = &call->acceptance;
     const struct json *emits = json_get(answer, "emits"), *writes = json_get(answer, "writes");
     (void)buf_reserve(&call->bytes,
                       total_of(frame)); /* so that the views stay valid while it fills */
     call->emits = xcalloc(json_count(emits), sizeof(*call->emits));
-    for (const struct json *e = json_first(emits); e; e = json_next(e))
-        call->emits[a->emit_count++] = (struct emit){
+    for (const struct json *e = json_first(emits); e; e = json_next(e)) {
+        struct emit *emit = &call->emits[a->emit_count++];
+        *emit = (struct emit){
             .id = keep(call, json_get_text(e, "id")),
             .name = keep(call, json_get_text(e, "name")),
             .summary = keep(call, json_get_text(e, "summary")),
             .ts = json_get_i64(e, "ts", 0),
-            .event = keep_section(call, frame, e),
         };
+        int rc = read_event(call, frame, e, &emit->event);
+        if (rc)
+            return rc;
+    }
     call->writes = xcalloc(json_count(writes), sizeof(*call->writes));
     for (const struct json *w = json_first(writes); w; w = json_next(w))
         call->writes[a->write_count++] = (struct db_write){
@@ -98,6 +122,7 @@ static void read_effects(struct source_call *call, const struct frame *frame,
         };
     a->emits = call->emits;
     a->writes = call->writes;
+    return 0;
 }
 
 /* The answer's tree is freed here, where it was made: freed by the request's thread it would keep
@@ -112,7 +137,10 @@ static bool read_answer(struct source_call *call, const struct call_result *resu
     call->retry_after_ms = error.retry_after_ms;
     if (!error.code) {
         read_response(call, result->frame, answer);
-        read_effects(call, result->frame, answer);
+        error.code = read_effects(call, result->frame, answer);
+        if (error.code)
+            (void)snprintf(error.text, sizeof(error.text),
+                           "the plugin's answer names a part of the body that is not there");
     }
     json_free(answer);
     if (error.code)
@@ -177,6 +205,7 @@ static int call_once(struct engine *engine, struct instance *instance,
         .log_lock = PTHREAD_MUTEX_INITIALIZER,
         .retry_after_ms = -1,
         .bytes = BUF_INIT(LIMIT_FRAME_BYTES),
+        .body = wanted->body,
         .response = wanted->response,
     };
     call.acceptance = (struct acceptance){.engine = engine,
@@ -191,9 +220,8 @@ static int call_once(struct engine *engine, struct instance *instance,
     if (wanted->body.ptr)
         sections[section_count++] = wanted->body;
     struct buf json = BUF_INIT(MIB(2)), snapshot = BUF_INIT(LIMIT_JSON_BYTES);
-    /* Enough for the usual answer, which has the body in it; made here for the same reason that the
-     * answer is freed there. */
-    (void)buf_reserve(&call.bytes, wanted->body.len + ANSWER_BYTES);
+    /* Enough for the usual answer; made here for the same reason that the answer is freed there. */
+    (void)buf_reserve(&call.bytes, ANSWER_BYTES);
     (void)buf_reserve(&json, wanted->head->len + HEAD_BYTES);
     buf_add_str(&json, buf_str(wanted->head));
     int rc =

@@ -23,8 +23,9 @@
  *
  * RESULT on success {"ok":true, …} with
  *   source_run, hook  "writes":[{"key":…,"section":i} | {"key":…,"delete":true}] [JSON values]
- *                     "emits":[{"id"?,"name"?,"summary"?,"ts"?,"section":i}], in the order of
- *                     delivery (sorted by ts, stable)
+ *                     "emits":[{"id"?,"name"?,"summary"?,"ts"?,"section":i |
+ *                     "body":[offset, bytes] of the request's}], in the order of delivery (sorted
+ *                     by ts, stable)
  *                     "response":{"status":N,"headers":[[name,value],…],"section":i}, if
  *                     rn_respond() was called
  *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?, "respond":{"status":N,

@@ -46,6 +46,16 @@ static void write_writes(struct run *run, struct result *r)
     buf_add_char(&r->json, ']');
 }
 
+/* An event that is a part of the request's body is named by its place there: the runtime has it. */
+static void write_event(struct run *run, struct result *r, struct str event)
+{
+    struct str body = run->request.body;
+    if (body.ptr && event.ptr >= body.ptr && event.ptr + event.len <= body.ptr + body.len)
+        buf_addf(&r->json, "\"body\":[%zu,%zu]", (size_t)(event.ptr - body.ptr), event.len);
+    else
+        buf_addf(&r->json, "\"section\":%u", add_section(r, event));
+}
+
 static void write_emits(struct run *run, struct result *r)
 {
     if (!run->emit_count)
@@ -54,7 +64,8 @@ static void write_emits(struct run *run, struct result *r)
     buf_add_c(&r->json, ",\"emits\":[");
     for (size_t i = 0; i < run->emit_count; i++) {
         const struct run_emit *e = &run->emits[i];
-        buf_addf(&r->json, "%s{\"section\":%u", i ? "," : "", add_section(r, e->text));
+        buf_add_c(&r->json, i ? ",{" : "{");
+        write_event(run, r, e->text);
         add_text(&r->json, "id", e->id);
         add_text(&r->json, "name", e->name);
         add_text(&r->json, "summary", e->summary);
