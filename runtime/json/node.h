@@ -1,14 +1,13 @@
 /* Private to the room: what a `struct json` is behind the curtain, a cJSON node with rules of our
  * own.
  *
- * Rules: a node, its name and its text are one block of memory, so that a value costs one
- * allocation; cJSON is told by cJSON_IsReference (the text is not its to free) and
- * cJSON_StringIsConst (nor is the name). Containers are no references, so that cJSON_Delete frees
- * their children. A name that was given later (json_set) is a block of its own. string valuestring
+ * Rules: a node, its name and its text are one piece of memory; cJSON_IsReference says that the
+ * text is not to be freed, cJSON_StringIsConst that the name is not. A container is a reference
+ * only where its children are another's. A name that was given later (json_set) is a block of its own. string valuestring
  * holds the bytes and a NUL, valueint their count: U+0000 is a character like any other number
  * valuestring holds the literal, valueint its length; valuedouble says nothing. So cJSON_Parse,
- * cJSON_Print, cJSON_Duplicate and cJSON_Compare, which do not know these rules, are never called
- * here. */
+ * cJSON_Print, cJSON_Duplicate, cJSON_Compare and cJSON_Delete, which do not know these rules, are
+ * never called here. */
 #ifndef RUNNEL_JSON_NODE_H
 #define RUNNEL_JSON_NODE_H
 
@@ -39,9 +38,23 @@ static inline int node_type(const cJSON *node)
     return node->type & 0xFF;
 }
 
+/* Gives out the nodes of one tree while it is made, on one thread. All zero: new. */
+struct node_pool {
+    struct node_block *block;
+    char *at;
+    size_t room, size; /* left in the block, and its whole */
+    int given;         /* nodes of the block */
+};
+/* The nodes that it has given out live on. */
+void node_pool_close(struct node_pool *pool);
+
 /* A node with room for a name and a text of these lengths (NODE_NONE: none), both with their NUL
- * set. */
-cJSON *node_new(int type, size_t name_length, size_t text_length);
+ * set. `pool` NULL: a piece of memory of its own. */
+cJSON *node_new(struct node_pool *pool, int type, size_t name_length, size_t text_length);
+/* With its children; it must not be in a container. NULL is fine. */
+void node_free(cJSON *node);
+/* Puts `node` where `old` stands, and frees that. */
+void node_replace(cJSON *parent, cJSON *old, cJSON *node);
 
 /* The length of the plain run at the start: printable ASCII but for the quote and the backslash. */
 size_t plain_run(const char *text, size_t size);

@@ -46,6 +46,7 @@ struct reader {
     bool checks_only; /* makes no nodes */
     int rc;           /* of the first error */
     struct err *err;
+    struct node_pool pool;
     struct name *names;
     size_t name_count, name_capacity;
 };
@@ -253,11 +254,11 @@ static size_t decode_span(struct span span, char *out)
 
 /* ---------------------------------------------------------------- scalars */
 
-static cJSON *new_named(const struct reader *r, int type, struct span name, size_t text_length)
+static cJSON *new_named(struct reader *r, int type, struct span name, size_t text_length)
 {
     if (r->checks_only)
         return &checked_value;
-    cJSON *node = node_new(type, name.ptr ? name.size : NODE_NONE, text_length);
+    cJSON *node = node_new(&r->pool, type, name.ptr ? name.size : NODE_NONE, text_length);
     if (name.ptr)
         (void)decode_span(name, node->string);
     return node;
@@ -433,7 +434,7 @@ static void add_child(const struct reader *r, cJSON *container, cJSON *child)
 static void drop(const struct reader *r, cJSON *value)
 {
     if (!r->checks_only)
-        cJSON_Delete(value);
+        node_free(value);
 }
 
 static cJSON *read_array(struct reader *r, struct span name)
@@ -589,6 +590,7 @@ static int reader_init(struct reader *r, struct str text, bool own, struct err *
 
 static void reader_release(struct reader *r)
 {
+    node_pool_close(&r->pool);
     pop_names(r, 0);
     free(r->names);
 }

@@ -5,29 +5,7 @@
 #include <limits.h>
 #include <math.h>
 
-/* ------------------------------------------------------------------ nodes */
-
-cJSON *node_new(int type, size_t name_length, size_t text_length)
-{
-    size_t name_room = name_length == NODE_NONE ? 0 : name_length + 1;
-    size_t text_room = text_length == NODE_NONE ? 0 : text_length + 1;
-    assert(text_room <= INT_MAX);
-    cJSON *node = xmalloc(sizeof(*node) + name_room + text_room);
-    char *room = (char *)(node + 1);
-    *node = (cJSON){.type = type};
-    if (name_room) {
-        node->type |= cJSON_StringIsConst;
-        node->string = room;
-        room[name_length] = '\0';
-        room += name_room;
-    }
-    if (text_room) {
-        node->type |= cJSON_IsReference;
-        node->valuestring = room;
-        room[text_length] = '\0';
-    }
-    return node;
-}
+/* ------------------------------------------------------------------ texts */
 
 /* Eight bytes at a time while none of them is special; the tests are the well-known ones for "a
  * byte is zero" and "a byte is less than n". */
@@ -56,7 +34,7 @@ size_t plain_run(const char *text, size_t size)
 
 static cJSON *new_text(int type, struct str text)
 {
-    cJSON *node = node_new(type, NODE_NONE, text.len);
+    cJSON *node = node_new(NULL, type, NODE_NONE, text.len);
     if (text.len)
         memcpy(node->valuestring, text.ptr, text.len);
     node->valueint = (int)text.len;
@@ -84,22 +62,22 @@ static bool is_utf8(struct str text)
 
 void json_free(struct json *value)
 {
-    cJSON_Delete(node_of_mut(value));
+    node_free(node_of_mut(value));
 }
 
-static cJSON *copy_node(const cJSON *node, bool named)
+static cJSON *copy_node(struct node_pool *pool, const cJSON *node, bool named)
 {
     bool is_text = node->valuestring != NULL;
     size_t name_length = named && node->string ? strlen(node->string) : NODE_NONE;
     cJSON *copy =
-        node_new(node_type(node), name_length, is_text ? (size_t)node->valueint : NODE_NONE);
+        node_new(pool, node_type(node), name_length, is_text ? (size_t)node->valueint : NODE_NONE);
     if (name_length != NODE_NONE)
         memcpy(copy->string, node->string, name_length);
     if (is_text)
         memcpy(copy->valuestring, node->valuestring, (size_t)node->valueint);
     copy->valueint = node->valueint;
     for (const cJSON *child = node->child; child; child = child->next)
-        (void)cJSON_AddItemToArray(copy, copy_node(child, true));
+        (void)cJSON_AddItemToArray(copy, copy_node(pool, child, true));
     return copy;
 }
 
@@ -108,15 +86,20 @@ struct json *json_borrow(const struct json *value)
     const cJSON *node = node_of(value);
     if (!json_is(value, JSON_ARRAY) && !json_is(value, JSON_OBJECT))
         return json_copy(value);
-    cJSON *view = node_new(node_type(node), NODE_NONE, NODE_NONE);
-    view->type |= cJSON_IsReference; /* cJSON_Delete leaves the children alone */
+    cJSON *view = node_new(NULL, node_type(node), NODE_NONE, NODE_NONE);
+    view->type |= cJSON_IsReference; /* the children are not its to free */
     view->child = node->child;
     return json_of(view);
 }
 
 struct json *json_copy(const struct json *value)
 {
-    return value ? json_of(copy_node(node_of(value), false)) : NULL;
+    if (!value)
+        return NULL;
+    struct node_pool pool = {0};
+    cJSON *copy = copy_node(&pool, node_of(value), false);
+    node_pool_close(&pool);
+    return json_of(copy);
 }
 
 /* --------------------------------------------------------------- equality */
@@ -197,12 +180,12 @@ bool json_equal(const struct json *a, const struct json *b)
 
 struct json *json_new_null(void)
 {
-    return json_of(node_new(cJSON_NULL, NODE_NONE, NODE_NONE));
+    return json_of(node_new(NULL, cJSON_NULL, NODE_NONE, NODE_NONE));
 }
 
 struct json *json_new_boolean(bool value)
 {
-    return json_of(node_new(value ? cJSON_True : cJSON_False, NODE_NONE, NODE_NONE));
+    return json_of(node_new(NULL, value ? cJSON_True : cJSON_False, NODE_NONE, NODE_NONE));
 }
 
 static struct json *new_whole(uint64_t magnitude, bool negative)
@@ -260,12 +243,12 @@ struct json *json_new_string_c(const char *text)
 
 struct json *json_new_array(void)
 {
-    return json_of(node_new(cJSON_Array, NODE_NONE, NODE_NONE));
+    return json_of(node_new(NULL, cJSON_Array, NODE_NONE, NODE_NONE));
 }
 
 struct json *json_new_object(void)
 {
-    return json_of(node_new(cJSON_Object, NODE_NONE, NODE_NONE));
+    return json_of(node_new(NULL, cJSON_Object, NODE_NONE, NODE_NONE));
 }
 
 /* --------------------------------------------------------------- changing */
@@ -318,7 +301,7 @@ struct json *json_set(struct json *object, const char *name, struct json *value)
     rename_node(node, new_name(name));
     cJSON *before = find(parent, node->string);
     if (before)
-        (void)cJSON_ReplaceItemViaPointer(parent, before, node);
+        node_replace(parent, before, node);
     else
         (void)cJSON_AddItemToArray(parent, node);
     return value;

@@ -1,6 +1,9 @@
 /* The tree and the writer. */
 #include "json/json.h"
 
+#include "base/limits.h"
+
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -251,6 +254,87 @@ static void test_copy(void **state)
     assert_null(json_copy(NULL));
 }
 
+/* The members of one object that was read: numbers, and now and then a long text. */
+static struct json *read_many(int count)
+{
+    struct buf text = BUF_INIT(MIB(1));
+    buf_add_char(&text, '{');
+    for (int i = 0; i < count; i++)
+        buf_addf(&text, "%s\"m%d\":[%d,\"%0*d\"]", i ? "," : "", i, i, i % 50 ? 3 : 900, i);
+    buf_add_char(&text, '}');
+    struct json *object = NULL;
+    assert_int_equal(json_parse(buf_str(&text), &object, NULL), 0);
+    buf_release(&text);
+    return object;
+}
+
+static void check_one_of_many(const struct json *value, int i)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), "m%d", i);
+    assert_string_equal(json_name(value), name);
+    assert_int_equal(json_count(value), 2);
+    int64_t number = -1;
+    assert_true(json_to_i64(json_first(value), &number));
+    assert_int_equal(number, i);
+    assert_int_equal(json_str(json_at(value, 1)).len, i % 50 ? (i > 999 ? 4 : 3) : 900);
+}
+
+enum { MANY = 1500 };
+
+static void *free_every_other(void *ctx)
+{
+    struct json **values = ctx;
+    for (int i = 1; i < MANY; i += 2)
+        json_free(values[i]);
+    return NULL;
+}
+
+/* What is taken out of a tree lives on without it, and may be freed by two threads. */
+static void test_parts_outlive_the_whole(void **state)
+{
+    (void)state;
+    struct json *object = read_many(MANY), *values[MANY];
+    for (int i = 0; i < MANY; i++)
+        values[i] = json_take_first(object);
+    json_free(object);
+    for (int i = 0; i < MANY; i++)
+        check_one_of_many(values[i], i);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, free_every_other, values), 0);
+    for (int i = 0; i < MANY; i += 2) {
+        check_one_of_many(values[i], i);
+        json_free(values[i]);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void test_replacing(void **state)
+{
+    (void)state;
+    for (int at = 0; at < 3; at++) {
+        struct json *object = parse_ok("{\"a\":[1],\"b\":[2],\"c\":[3]}");
+        char name[] = {(char)('a' + at), '\0'};
+        json_set_integer(object, name, 7);
+        json_set_integer(object, "d", 8); /* the last one is known */
+        json_free(json_take(object, at ? "a" : "c"));
+        size_t size;
+        char *text = json_text(object, &size);
+        static const char *const wanted[] = {"{\"a\":7,\"b\":[2],\"d\":8}",
+                                             "{\"b\":7,\"c\":[3],\"d\":8}",
+                                             "{\"b\":[2],\"c\":7,\"d\":8}"};
+        assert_string_equal(text, wanted[at]);
+        free(text);
+        json_free(object);
+    }
+    struct json *only = parse_ok("{\"a\":1}");
+    json_set_integer(only, "a", 2);
+    json_set_integer(only, "b", 3);
+    assert_int_equal(json_count(only), 2);
+    assert_int_equal(json_get_i64(only, "b", 0), 3);
+    json_free(only);
+}
+
 static void test_writing(void **state)
 {
     (void)state;
@@ -320,6 +404,8 @@ int main(void)
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_parts_outlive_the_whole),
+        cmocka_unit_test(test_replacing),
         cmocka_unit_test(test_writing),
         cmocka_unit_test(test_write_string),
     };
