@@ -12,7 +12,7 @@ static void post_run(struct call *call)
     char run[32] = "";
     char *name = call_segment(call, 1);
     const struct json *event = json_get(call->body, "event");
-    int rc = engine_run_workflow(call->engine, name, event, run, &err);
+    int rc = engine_run_workflow(call->engine, name, event, NULL, run, &err);
     json_set_string(value, "run", run);
     call_finish(call, rc, rc ? NULL : value, &err);
     if (rc)
@@ -162,7 +162,7 @@ static int replay_edited(struct call *call, const char *id, const struct json *e
                  : err_set(err, RN_EINVAL, "with an edited event, `workflow` is needed");
     if (!workflow)
         workflow = json_get_c(run, "workflow");
-    rc = rc ? rc : engine_run_workflow(call->engine, workflow, event, run_id, err);
+    rc = rc ? rc : engine_run_workflow(call->engine, workflow, event, id, run_id, err);
     if (rc == 0) {
         struct json *item = json_append(list, json_new_object());
         json_set_string(item, "run", run_id);

@@ -51,6 +51,7 @@ void ingest_handle(void *ctx, const struct http_request *request, struct http_re
     struct str path = request->path, key = STR_NONE;
     if (str_starts(path, "/r/")) {
         resume(server, str_n(path.ptr + 3, path.len - 3), request, response);
+        engine_count_answer(server->engine, response->status, "resume");
         return;
     }
     if (!split_host(request->host, &key)) {

@@ -26,7 +26,7 @@ static int run_once(struct engine *engine, const struct simulation *s, struct js
 {
     char run[32];
     int rc = engine_start(engine, err);
-    rc = rc ? rc : engine_run_workflow(engine, s->workflow, s->event, run, err);
+    rc = rc ? rc : engine_run_workflow(engine, s->workflow, s->event, NULL, run, err);
     rc = rc ? rc : engine_wait_run(engine, run, TEST_MS, err);
     if (rc == RN_ETIMEDOUT)
         rc = err_set(err, rc, "the run did not end within %d s", TEST_MS / 1000);

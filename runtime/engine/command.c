@@ -125,7 +125,7 @@ static char *sample_of(struct engine *engine, const char *id, size_t *ret_size)
 }
 
 int engine_run_workflow(struct engine *engine, const char *name, const struct json *event,
-                        char ret_run[32], struct err *err)
+                        const char *replay_of, char ret_run[32], struct err *err)
 {
     char *id = NULL, *trigger = NULL;
     int rc = find_workflow(engine, name, &id, &trigger, err);
@@ -140,6 +140,7 @@ int engine_run_workflow(struct engine *engine, const char *name, const struct js
                         .workflow_count = 1,
                         .detail = json_new_object()};
     json_set_string(push.detail, "trigger", trigger);
+    json_set_string(push.detail, "replay_of", replay_of);
     rc = push_runs(&push, err);
     if (rc == 0)
         id_format("run", push.run_ids[0], ret_run);

@@ -96,9 +96,10 @@ int engine_logs(struct engine *engine, const char *what, size_t limit, struct js
 
 /* ---- acting (command.c) */
 /* Puts an event into a workflow's queue at once and returns the run's id. `event` is
- * steps.trigger.event; NULL: the sample of the manual trigger, or {}. Ignores pauses, but not `workers`. */
+ * steps.trigger.event; NULL: the sample of the manual trigger, or {}. `replay_of`: the run or event
+ * that `event` was edited from; NULL: none. Ignores pauses, but not `workers`. */
 int engine_run_workflow(struct engine *engine, const char *workflow, const struct json *event,
-                        char ret_run[32], struct err *err) MUST_USE;
+                        const char *replay_of, char ret_run[32], struct err *err) MUST_USE;
 /* Runs an event or a run's event again against the newest version of the workflow. `id`: run or
  * event. `workflow` NULL: the same (run) or all subscribers (event). `from_step` (of a run; NULL:
  * all): the path of the step from which on it runs again; what came before it is taken over from

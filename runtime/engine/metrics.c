@@ -123,11 +123,12 @@ static void single(struct buf *out, const char *name, const char *type, const ch
 static void write_requests(struct buf *out, struct metrics *metrics)
 {
     single(out, "runnel_ingest_accepted_total", "counter",
-           "Requests of endpoints answered with 2xx: their events are on disk.",
+           "Requests of endpoints, resume and cancel URLs answered with 2xx: what they brought is "
+           "on disk.",
            atomic_load(&metrics->accepted));
     head(out, "runnel_ingest_refused_total", "counter",
-         "Requests of endpoints that were not accepted, by status and reason (\"source\": the "
-         "source's own answer; \"listener\": refused before it was read).");
+         "Requests that were not accepted, by status and reason (\"source\": the source's own answer; "
+         "\"resume\": a resume or cancel URL; \"listener\": refused before it was read).");
     pthread_mutex_lock(&metrics->lock);
     for (size_t i = 0; i < metrics->reason_count; i++)
         buf_addf(out, "runnel_ingest_refused_total{status=\"%d\",reason=\"%s\"} %llu\n",

@@ -182,7 +182,8 @@ try:
     many = call(200, "POST", A + "replay", {"ids": [done["id"], "run_0000000000000"]})["data"]
     assert "run" in many[0] and "error" in many[1]
     edited = call(200, "POST", A + "replay", {"id": done["id"], "event": {"body": {"text": "edited"}}})["data"][0]["run"]
-    assert call(200, "GET", A + "runs/{run}", query="?wait_ms=30000", run=edited)["trigger_event"]["event"] == {"body": {"text": "edited"}}
+    shown = call(200, "GET", A + "runs/{run}", query="?wait_ms=30000", run=edited)
+    assert shown["trigger_event"]["event"] == {"body": {"text": "edited"}} and shown["replay_of"] == done["id"], shown
     call(404, "POST", A + "replay", {"id": "run_0000000000000"})
     call(422, "POST", A + "replay", {})
 
@@ -292,8 +293,9 @@ try:
         assert status in (400, 404) and b"listen" not in text and secret.encode() not in text, (path, status)
 
     # ---- the rest: metrics, health, the end
+    assert post(project.ready["ingest"] + "/r/run_0000000000000/1/token/resume", "{}")[0] == 404
     metrics = call(200, "GET", "/metrics")
-    for name in ("runnel_ingest_accepted_total", 'runnel_ingest_refused_total{status="404"', "runnel_queue_depth", "runnel_queue_age_seconds", 'runnel_runs{state="live"}', 'runnel_runs_ended_total{status="succeeded"}',
+    for name in ("runnel_ingest_accepted_total", 'runnel_ingest_refused_total{status="404",reason="resume"} 1', "runnel_queue_depth", "runnel_queue_age_seconds", 'runnel_runs{state="live"}', 'runnel_runs_ended_total{status="succeeded"}',
                  'runnel_step_duration_seconds_bucket{component="discord_webhook-send-message",le="+Inf"}', "runnel_plugin_starts_total", "runnel_plugin_crashes_total", "runnel_store_bytes", "runnel_store_quota_bytes",
                  "runnel_store_commit_seconds_count", "runnel_store_operations_total"):
         assert name in metrics, name
