@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
+import v8 from "node:v8";
 import vm from "node:vm";
 import { Console } from "node:console";
 import { randomBytes } from "node:crypto";
@@ -73,10 +74,9 @@ function fromJson(text) {
 const outside = new Map();
 globalThis.defineComponent = (component) => component;
 
-function moduleText(code) {
-  if (/^\s*export\s+(default\b|\{|const\b|let\b|async\b|function\b)/m.test(code)) return code;
-  return `export default { async run({ steps, $ }) {${code}\n} }`; // on the first line, so that line numbers stay
-}
+const EXPORTS = /^\s*export\s+(default\b|\{|const\b|let\b|async\b|function\b)/m;
+const isModule = (code) => EXPORTS.test(code) || code.includes("import.meta");
+const asModule = (code) => EXPORTS.test(code) ? code : `export default { async run({ steps, $ }) {${code}\n} }`; // on the first line, so that line numbers stay
 function locate(specifier, base) {
   if (isBuiltin(specifier)) return specifier;
   if (/^\.{0,2}\//.test(specifier)) {
@@ -120,15 +120,35 @@ function compileModule(name, text, options) {
     throw error?.name === "SyntaxError" ? placeSyntaxError(name, text, error) : error;
   }
 }
+// Plain code is a script, compiled once and run anew: a microsecond.
+const scripts = new Map();
+function plainFunction(call, code, base) {
+  const key = `${call.name}\n${code}`, before = '"use strict";(async function ({ steps, $ }) {';
+  let script = scripts.get(key);
+  if (!script) {
+    script = new vm.Script(`${before}${code}\n})`, { filename: call.name, columnOffset: -before.length,
+      importModuleDynamically: (specifier) => outsideModule(specifier, base) });
+    if (scripts.size >= 64) scripts.delete(scripts.keys().next().value);
+    scripts.set(key, script);
+  }
+  return script.runInThisContext();
+}
+// Node never lets go of a module, so a process that has evaluated many, or holds much, is not used again.
+const LIMIT_MODULES = 4096;
+let modules = 0;
+const isWornOut = (call) => modules >= LIMIT_MODULES || v8.getHeapStatistics().used_heap_size > call.memory / 2;
+
 async function loadComponent(call, code) {
-  const base = pathToFileURL(call.base).href, text = moduleText(code);
+  const base = pathToFileURL(call.base).href;
+  if (!isModule(code)) return { run: plainFunction(call, code, base) };
   const options = {
     identifier: call.name,
     initializeImportMeta(meta) { meta.url = base; meta.filename = call.base; meta.dirname = path.dirname(call.base); },
-    importModuleDynamically: async (specifier) => (await outsideModule(specifier, base)),
+    importModuleDynamically: (specifier) => outsideModule(specifier, base),
   };
-  // No cachedData: V8 would bind the code to the import callback of the module that it was made from, which is gone.
-  const module = compileModule(call.name, text, options);
+  // Each has a text of its own: Node goes through all that have the same one. No cachedData: V8 would bind the code to the import
+  // callback of the module that it was made from, which is gone.
+  const module = compileModule(call.name, `${asModule(code)}\n//${++modules}`, options);
   await module.link((specifier) => outsideModule(specifier, base));
   await module.evaluate();
   const component = module.namespace.default;
@@ -324,7 +344,7 @@ async function run(call, code, inputs, steps) {
     const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);
     const value = await component.run.call(makeThis(component, fromJson(inputs), state), { steps: seen, $ });
     if (value !== undefined) $.export("$return_value", value);
-    answer(state);
+    answer(state, undefined, isWornOut(call));
   } catch (error) {
     fail(state, error);
   }

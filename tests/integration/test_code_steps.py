@@ -113,6 +113,9 @@ def handler(pd):
     "print-bash": workflow("bash", "head -c 10000000 /dev/zero | tr '\\0' 'x' | fold -w 100\n"),
     "memory-node": workflow("node", "const all = []; for (;;) all.push(new Array(1e5).fill(all.length));", "    retry: { attempts: 1 }\n", ", memory: 64MiB"),
     "memory-python": workflow("python", "def handler(pd):\n    return len(bytearray(500_000_000))\n", "    retry: { attempts: 1 }\n", ", memory: 128MiB"),
+    "worn-node": "triggers: [{ namespace: hand, manual: true }]\nsettings: { timeout: 60s }\nsteps:\n"
+                 '  - namespace: loop\n    for_each: "{{Array(4200).fill(1)}}"\n    steps:\n'
+                 "      - { namespace: work, language: node, retry: { attempts: 1 }, code: \"export default { run() { return process.pid; } };\" }\n",
     "exit-flow": workflow("node", "$.flow.exit('enough'); return 1;", after="  - { namespace: never, language: bash, code: exit 1 }\n"),
     "delay-flow": workflow("python", "def handler(pd):\n    return pd.flow.delay(50)['resume_url'][:4]\n", after=SEEN),
     "rerun-flow": workflow("node", """
@@ -247,6 +250,14 @@ def test_output_and_memory(r):
     failed(r.run("memory-python"), "out_of_memory", "MemoryError")
 
 
+def test_worn_out(r):
+    """Node never lets go of a module: a process that has evaluated 4,096 is replaced before that fails a step."""
+    run = r.run("worn-node")
+    assert run["status"] == "succeeded", run["error"]
+    pids = [one["$return_value"] for one in step(run, "loop")["exports"]["$return_value"]]
+    assert len(pids) == 4200 and len(set(pids)) == 2 and pids[0] == pids[4000], sorted(set(pids))
+
+
 def test_flow(r):
     run = r.run("exit-flow")
     assert run["status"] == "succeeded" and [s["namespace"] for s in run["steps"]] == ["work"], run
@@ -379,7 +390,7 @@ def main():
     try:
         test_check(r)
         test_kill(r)
-        for test in (test_values, test_errors, test_ends, test_left_behind, test_output_and_memory, test_flow, test_respond, test_edited_file):
+        for test in (test_values, test_errors, test_ends, test_left_behind, test_output_and_memory, test_worn_out, test_flow, test_respond, test_edited_file):
             test(r)
             print(test.__name__, "ok", flush=True)
         r.project.stop()
