@@ -421,7 +421,8 @@ int engine_resume_run(struct engine *engine, const char *id, struct json *data, 
 
 /* Calls a plugin host and parses its answer; the answer's error becomes the caller's. */
 static int call_plugin(struct engine *engine, const struct plugin_file *plugin, struct buf *json,
-                       struct str section, struct json **ret, struct err *err)
+                       struct str section, struct configuring *configuring, struct json **ret,
+                       struct err *err)
 {
     struct host *host = hosts_get(engine->hosts, plugin->name, plugin->path, plugin->sha256);
     struct call call = {
@@ -429,6 +430,8 @@ static int call_plugin(struct engine *engine, const struct plugin_file *plugin, 
                   .sections = section.ptr ? &section : NULL,
                   .section_count = section.ptr ? 1 : 0},
         .timeout_ms = LIMIT_OPTIONS_MS,
+        .ask = configuring ? configure_ask : NULL,
+        .ctx = configuring,
     };
     struct buf bytes = BUF_INIT(LIMIT_FRAME_BYTES);
     struct frame frame;
@@ -475,7 +478,9 @@ static int configure_call(struct engine *engine, const struct component_def *com
     buf_add_char(json, '}');
     size_t size = 0;
     char *section = props ? json_text(props, &size) : xstrdup("{}");
-    rc = call_plugin(engine, component->plugin, json, str_n(section, props ? size : 2), ret, err);
+    struct configuring configuring = {.engine = engine, .component = component, .props = props};
+    rc = call_plugin(engine, component->plugin, json, str_n(section, props ? size : 2),
+                     &configuring, ret, err);
     free(section);
     json_free(auth);
     return rc;
@@ -567,7 +572,7 @@ int engine_account_test(struct engine *engine, const char *name, struct err *err
                  LIMIT_OPTIONS_MS, prop ? prop : slug);
         json_write(&json, auth);
         buf_add_c(&json, "}}");
-        rc = call_plugin(engine, app->plugin, &json, STR_NONE, &answer, err);
+        rc = call_plugin(engine, app->plugin, &json, STR_NONE, NULL, &answer, err);
         buf_release(&json);
     }
     json_free(answer);

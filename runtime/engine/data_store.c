@@ -139,6 +139,16 @@ static bool names(const struct json *value, struct str store)
     return str_eq(name.ptr ? name : json_get_text(value, "storeId"), store);
 }
 
+static bool component_names(const struct component_def *component, const struct json *props,
+                            struct str store)
+{
+    bool is_found = false;
+    for (size_t i = 0; i < component->prop_count && !is_found; i++)
+        is_found = component->props[i].type == RN_DATA_STORE &&
+                   names(json_get(props, component->props[i].name), store);
+    return is_found;
+}
+
 /* Whether a prop of the step names the store: of an action one that is a data_store, of code one that
  * is written { store: … } in the file. */
 static bool is_allowed(const struct strand *strand, struct str store)
@@ -152,9 +162,7 @@ static bool is_allowed(const struct strand *strand, struct str store)
             is_found = data_store_name(p) && names(json_get(strand->props, json_name(p)), store);
         return is_found;
     }
-    for (size_t i = 0; i < use->component->prop_count && !is_found; i++)
-        is_found = use->component->props[i].type == RN_DATA_STORE &&
-                   names(json_get(strand->props, use->component->props[i].name), store);
+    is_found = component_names(use->component, strand->props, store);
     for (size_t i = 0; i < use->dynamic_count && !is_found; i++)
         is_found = use->dynamic[i].type == RN_DATA_STORE &&
                    names(json_get(strand->props, use->dynamic[i].name), store);
@@ -183,16 +191,19 @@ static int take_values(struct data_ask *ask, const struct frame *frame, struct e
     return 0;
 }
 
-static int read_ask(const struct strand *strand, struct data_ask *ask, const struct frame *frame,
-                    struct err *err)
+static struct data_ask *ask_new(struct ask *token)
+{
+    struct data_ask *ask = xcalloc(1, sizeof(*ask));
+    ask->ask = token;
+    ask->result = (struct data_result)DATA_RESULT_INIT;
+    return ask;
+}
+
+static int read_ask(struct data_ask *ask, const struct frame *frame, struct err *err)
 {
     int rc = json_parse(frame->json, &ask->json, err);
     if (!rc)
         rc = read_request(ask->json, &ask->request, err);
-    if (!rc && !is_allowed(strand, ask->request.store))
-        rc =
-            err_set(err, RN_EPERM, "no data store prop of the step names the store \"" STR_FMT "\"",
-                    STR_ARG(ask->request.store));
     if (!rc)
         rc = take_values(ask, frame, err);
     return rc ? rc : data_check(&ask->request, err);
@@ -213,11 +224,13 @@ void step_ask(void *ctx, struct ask *token, const struct frame *frame)
 {
     const struct strand *strand = ctx;
     struct engine *engine = strand->run->engine;
-    struct data_ask *ask = xcalloc(1, sizeof(*ask));
+    struct data_ask *ask = ask_new(token);
     struct err err = ERR_INIT;
-    ask->ask = token;
-    ask->result = (struct data_result)DATA_RESULT_INIT;
-    int rc = read_ask(strand, ask, frame, &err);
+    int rc = read_ask(ask, frame, &err);
+    if (!rc && !is_allowed(strand, ask->request.store))
+        rc = err_set(&err, RN_EPERM,
+                     "no data store prop of the step names the store \"" STR_FMT "\"",
+                     STR_ARG(ask->request.store));
     if (!rc && ask->request.verb >= DATA_SET) {
         ask->op = (struct store_op){.apply = apply_write,
                                     .done = written,
@@ -230,6 +243,22 @@ void step_ask(void *ctx, struct ask *token, const struct frame *frame)
     } else if (!rc) {
         rc = read_now(engine, &ask->request, &ask->result, &err);
     }
+    tell(ask, rc, &err);
+}
+
+void configure_ask(void *ctx, struct ask *token, const struct frame *frame)
+{
+    const struct configuring *c = ctx;
+    struct data_ask *ask = ask_new(token);
+    struct err err = ERR_INIT;
+    int rc = read_ask(ask, frame, &err);
+    if (!rc && !component_names(c->component, c->props, ask->request.store))
+        rc = err_set(&err, RN_EPERM, "no data store prop names the store \"" STR_FMT "\"",
+                     STR_ARG(ask->request.store));
+    if (!rc && ask->request.verb >= DATA_SET)
+        rc = err_set(&err, RN_EPERM, "what offers options only reads");
+    if (!rc)
+        rc = read_now(c->engine, &ask->request, &ask->result, &err);
     tell(ask, rc, &err);
 }
 

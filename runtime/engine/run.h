@@ -294,6 +294,14 @@ bool wait_read(const struct json *json, struct wait *ret);
 /* What a host asks for during a step's call (data_store.c): `ask` of a struct call whose ctx is the
  * strand. [the host's reader thread] */
 void step_ask(void *strand, struct ask *ask, const struct frame *frame);
+/* A call for options or dynamic props: the ctx of configure_ask(), which answers its asks. It may read
+ * the stores that `props` name. [the host's reader thread] */
+struct configuring {
+    struct engine *engine;
+    const struct component_def *component;
+    const struct json *props;
+};
+void configure_ask(void *configuring, struct ask *ask, const struct frame *frame);
 /* A copy of `value` with the secrets of the attempt in progress (auth values, secret props)
  * redacted. NULL for NULL. */
 struct json *strand_redacted(const struct strand *strand, const struct json *value);

@@ -230,13 +230,20 @@ struct waiter {
     struct err *err;
     struct buf *bytes;
     void (*log)(void *ctx, struct str level, struct str text);
-    void *log_ctx;
+    void (*ask)(void *ctx, struct ask *ask, const struct frame *frame);
+    void *ctx; /* of both */
 };
 
 static void waiter_log(void *ctx, struct str level, struct str text)
 {
     const struct waiter *waiter = ctx;
-    waiter->log(waiter->log_ctx, level, text);
+    waiter->log(waiter->ctx, level, text);
+}
+
+static void waiter_ask(void *ctx, struct ask *ask, const struct frame *frame)
+{
+    const struct waiter *waiter = ctx;
+    waiter->ask(waiter->ctx, ask, frame);
 }
 
 static void waiter_done(void *ctx, const struct call_result *result)
@@ -258,12 +265,14 @@ static void waiter_done(void *ctx, const struct call_result *result)
 int host_call_wait(struct host *host, struct call *call, struct buf *ret_bytes, struct frame *ret,
                    struct str *sections, uint32_t section_max, struct err *err)
 {
-    struct waiter waiter = {.err = err, .bytes = ret_bytes, .log = call->log, .log_ctx = call->ctx};
+    struct waiter waiter = {
+        .err = err, .bytes = ret_bytes, .log = call->log, .ask = call->ask, .ctx = call->ctx};
     pthread_mutex_init(&waiter.lock, NULL);
     pthread_cond_init(&waiter.changed, NULL);
     struct call inner = *call;
     inner.done = waiter_done;
     inner.log = call->log ? waiter_log : NULL;
+    inner.ask = call->ask ? waiter_ask : NULL;
     inner.ctx = &waiter;
     buf_clear(ret_bytes);
     (void)host_call(host, &inner);

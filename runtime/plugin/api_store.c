@@ -39,7 +39,8 @@ static int32_t fill_in(struct run *run, const struct rn_store_request *request,
     }
     if (request->op == RN_STORE_SET && !request->value)
         return run_fail(run, RN_EINVAL, "rn_store_set: the value is NULL");
-    if (request->op == RN_STORE_SET_TTL || (request->op == RN_STORE_SET && request->number))
+    bool may_live = request->op == RN_STORE_SET || request->op == RN_STORE_COMPARE_AND_SET;
+    if (request->op == RN_STORE_SET_TTL || (may_live && request->number))
         json_set_integer(message, "ttl_ms", request->number);
     if (request->op == RN_STORE_INCREMENT)
         json_set_integer(message, "by", request->number);
@@ -61,8 +62,11 @@ int32_t api_store(struct rn_run *rn, const char *prop, const struct rn_store_req
     struct str store = store_of(run, prop);
     const struct json *values[2];
     size_t count = 0;
-    if (run->op != RUN_ACTION)
+    bool is_configuring = run->op == RUN_OPTIONS || run->op == RUN_ADDITIONAL_PROPS;
+    if (run->op != RUN_ACTION && !is_configuring)
         return run_fail(run, RN_EINVAL, "data stores are for actions only");
+    if (is_configuring && request->op >= RN_STORE_SET)
+        return run_fail(run, RN_EPERM, "what offers options only reads data stores");
     if (request->op < RN_STORE_GET || request->op > RN_STORE_COMPARE_AND_SET)
         return run_fail(run, RN_EINVAL, "a data store does not know the request %d", request->op);
     if (!store.len)

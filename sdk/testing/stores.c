@@ -51,7 +51,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static struct json *list(const struct json *store, const char *after, bool is_items)
+static struct json *list(const struct json *store, const char *after, bool is_items, bool *ret_more)
 {
     struct json *out = json_new_array();
     size_t count = 0;
@@ -63,6 +63,9 @@ static struct json *list(const struct json *store, const char *after, bool is_it
         const struct json *record = find(store, names[i]);
         if (!record || (after && strcmp(names[i], after) <= 0))
             continue;
+        *ret_more = json_count(out) == LIMIT_DATA_PAGE;
+        if (*ret_more)
+            break;
         if (!is_items) {
             (void)json_append(out, json_new_string_c(names[i]));
             continue;
@@ -82,7 +85,7 @@ static int increment(struct json *store, const struct json *request, struct json
     const struct json *record = find(store, key);
     int64_t number = 0, expires = json_get_i64(record, "expires_ms", 0);
     if (record && !json_to_i64(json_get(record, "value"), &number))
-        return err_set(err, RN_EINVAL, "the record \"%s\" is %s, not an integer", key,
+        return err_set(err, RN_EINVAL, "the record \"%s\" is no integer: its type is %s", key,
                        json_kind_name(json_kind(json_get(record, "value"))));
     if (__builtin_add_overflow(number, json_get_i64(request, "by", 1), &number))
         return err_set(err, RN_EINVAL, "the record \"%s\" would leave 64 bits", key);
@@ -99,7 +102,8 @@ static void compare_and_set(struct json *store, const struct json *request,
     const struct json *record = find(store, key);
     int64_t value = json_get_i64(request, "value", -1),
             expected = json_get_i64(request, "expected", -1),
-            expires = json_get_i64(record, "expires_ms", 0);
+            ttl = json_get_i64(request, "ttl_ms", 0),
+            expires = ttl ? clock_now_ms() + ttl : json_get_i64(record, "expires_ms", 0);
     bool is_same = record && expected >= 0 ? json_equal(json_get(record, "value"), values[expected])
                                            : !record && expected < 0;
     json_set_boolean(answer, "swapped", is_same);
@@ -126,12 +130,14 @@ int test_ask(void *ctx, const struct json *request, const struct json *const *va
     int64_t ttl = json_get_i64(request, "ttl_ms", 0);
     int64_t expires = ttl ? clock_now_ms() + ttl : 0;
     int code = 0;
+    bool has_more = false;
     *ret_value = NULL;
     json_set_boolean(answer, "found", record != NULL);
     if (str_eq_c(op, "store_get"))
         *ret_value = record ? json_copy(json_get(record, "value")) : NULL;
     else if (str_eq_c(op, "store_keys") || str_eq_c(op, "store_items"))
-        *ret_value = list(store, json_get_c(request, "after"), str_eq_c(op, "store_items"));
+        *ret_value =
+            list(store, json_get_c(request, "after"), str_eq_c(op, "store_items"), &has_more);
     else if (str_eq_c(op, "store_set") && count)
         put(store, key, json_copy(values[0]), expires);
     else if (str_eq_c(op, "store_set_ttl") && record)
@@ -144,6 +150,7 @@ int test_ask(void *ctx, const struct json *request, const struct json *const *va
         code = increment(store, request, answer, err);
     else if (str_eq_c(op, "store_compare_and_set"))
         compare_and_set(store, request, values, answer, ret_value);
+    json_set_boolean(answer, "more", has_more);
     if (code)
         json_free(answer);
     else

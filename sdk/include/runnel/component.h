@@ -367,7 +367,8 @@ struct rn_store_request {
     const char *key;                /* keys, items: the key to go on behind, or NULL */
     const struct rn_json *value;    /* set; compare_and_set: NULL deletes */
     const struct rn_json *expected; /* compare_and_set: NULL: no record */
-    int64_t number;                 /* set, set_ttl: ms to live; increment: by how much */
+    /* set, set_ttl: ms to live; compare_and_set: the same, 0: as it was; increment: by how much */
+    int64_t number;
 };
 
 /* Flags of an answer. */

@@ -434,6 +434,7 @@ static inline uint32_t rn_attempt(struct rn_run *run)
  * returns, and stays when the step fails later. A step is called at least once, so what is not to be
  * done twice must be safe to repeat (set is; increment is not). Keys: 1 to 256 bytes. Values: JSON of
  * at most 1 MiB; 100,000 records and 256 MiB a store. On failure rn_fail() has been called.
+ * options() and additional_props() may read the stores that their props name.
  *   RN_EINVAL        the prop names no store; the key; an increment of what is no integer
  *   RN_ETOOBIG       a limit above
  *   RN_EPERM         the store is not one of this step's
