@@ -44,8 +44,9 @@ int data_check(const struct data_request *request, struct err *err)
     if (request->key.len > LIMIT_DB_KEY || (needs_key && request->key.len < 1))
         return err_set(err, RN_EINVAL, "a key has 1 to %d bytes, not %zu", LIMIT_DB_KEY,
                        request->key.len);
-    if (!utf8_is_valid(request->key))
-        return err_set(err, RN_EINVAL, "the key is not UTF-8");
+    if (!utf8_is_valid(request->key) ||
+        (request->key.len && memchr(request->key.ptr, '\0', request->key.len)))
+        return err_set(err, RN_EINVAL, "the key is not UTF-8, or has U+0000 in it");
     if (needs_value && !request->value.ptr)
         return err_set(err, RN_EINVAL, "there is no value to set");
     if (request->ttl_ms < -1 || request->ttl_ms > LIMIT_DATA_TTL_MS)
