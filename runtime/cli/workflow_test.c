@@ -1,6 +1,7 @@
 #include "cli/workflow_test.h"
 
 #include "base/str.h"
+#include "engine/data_store.h"
 #include "engine/engine.h"
 #include "flow/yaml.h"
 #include "net/http_client.h"
@@ -21,16 +22,68 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
     return remove(path);
 }
 
+static struct json *store_request(const char *op, const char *store)
+{
+    struct json *request = json_new_object();
+    json_set_string(request, "op", op);
+    json_set_string(request, "store", store);
+    return request;
+}
+
+static int fill_stores(struct engine *engine, const struct json *stores, struct err *err)
+{
+    int rc = 0;
+    for (const struct json *s = json_first(stores); s && rc == 0; s = json_next(s)) {
+        for (const struct json *r = json_first(s); r && rc == 0; r = json_next(r)) {
+            struct json *request = store_request("store_set", json_name(s)), *answer = NULL;
+            json_set_string(request, "key", json_name(r));
+            (void)json_set(request, "value", json_copy(r));
+            rc = engine_data(engine, request, &answer, err);
+            if (rc)
+                rc = err_prefix(err, "data_stores.%s.%s", json_name(s), json_name(r));
+            json_free(answer);
+            json_free(request);
+        }
+    }
+    return rc;
+}
+
+static int read_stores(struct engine *engine, struct json **ret, struct err *err)
+{
+    struct json *list = NULL, *stores = json_new_object();
+    int rc = engine_data_stores(engine, &list, err);
+    for (const struct json *s = json_first(list); s && rc == 0; s = json_next(s)) {
+        const char *name = json_get_c(s, "name");
+        struct json *request = store_request("store_items", name), *answer = NULL;
+        struct json *records = json_set(stores, name, json_new_object());
+        rc = engine_data(engine, request, &answer, err);
+        for (const struct json *i = json_first(json_get(answer, "items")); i; i = json_next(i))
+            (void)json_set(records, json_c(json_first(i)), json_copy(json_next(json_first(i))));
+        json_free(answer);
+        json_free(request);
+    }
+    json_free(list);
+    *ret = stores;
+    return rc;
+}
+
 static int run_once(struct engine *engine, const struct simulation *s, struct json **ret,
                     struct err *err)
 {
     char run[32];
+    struct json *stores = NULL;
     int rc = engine_start(engine, err);
+    rc = rc ? rc : fill_stores(engine, s->stores, err);
     rc = rc ? rc : engine_run_workflow(engine, s->workflow, s->event, NULL, run, err);
     rc = rc ? rc : engine_wait_run(engine, run, TEST_MS, err);
     if (rc == RN_ETIMEDOUT)
         rc = err_set(err, rc, "the run did not end within %d s", TEST_MS / 1000);
-    return rc ? rc : engine_run_detail(engine, run, ret, err);
+    rc = rc ? rc : engine_run_detail(engine, run, ret, err);
+    if (rc == 0) {
+        rc = read_stores(engine, &stores, err);
+        (void)json_set(*ret, "data_stores", stores);
+    }
+    return rc;
 }
 
 int simulate(const struct simulation *s, struct json **ret, struct err *err)
@@ -168,7 +221,7 @@ static void expect_calls(const struct json *expected, const struct json *run, st
 
 static void check(const struct json *expect, const struct json *run, struct json *failures)
 {
-    static const char *const direct[] = {"status", "exit_reason", "error"};
+    static const char *const direct[] = {"status", "exit_reason", "error", "data_stores"};
     for (size_t i = 0; i < COUNT_OF(direct); i++)
         if (json_get(expect, direct[i]))
             expect_value(direct[i], json_get(expect, direct[i]), json_get(run, direct[i]),
@@ -241,10 +294,10 @@ static int check_members(const char *path, const struct yaml_doc *doc, const str
 static int check_test(const char *path, const struct yaml_doc *doc, const struct json *test,
                       struct err *err)
 {
-    static const char *const keys[] = {"name", "event", "mocks", "expect", NULL};
+    static const char *const keys[] = {"name", "event", "mocks", "data_stores", "expect", NULL};
     static const char *const mock_keys[] = {"steps", "http", NULL};
-    static const char *const expect_keys[] = {"status",  "exit_reason", "error", "steps",
-                                              "not_run", "calls",       NULL};
+    static const char *const expect_keys[] = {"status",  "exit_reason", "error",       "steps",
+                                              "not_run", "calls",       "data_stores", NULL};
     int rc = check_members(path, doc, test, keys, "a test", err);
     rc = rc ? rc : check_members(path, doc, json_get(test, "mocks"), mock_keys, "\"mocks\"", err);
     return rc ? rc
@@ -260,7 +313,8 @@ static int run_test(const char *project, const char *workflow, const struct json
                                     .workflow = workflow,
                                     .event = event ? event : empty,
                                     .step_mocks = json_get(json_get(test, "mocks"), "steps"),
-                                    .http_mocks = json_get(json_get(test, "mocks"), "http")};
+                                    .http_mocks = json_get(json_get(test, "mocks"), "http"),
+                                    .stores = json_get(test, "data_stores")};
     int rc = simulate(&simulation, &run, err);
     if (rc == 0) {
         struct json *result = json_append(results, json_new_object());
@@ -306,8 +360,8 @@ int workflow_test_file(const char *project, const char *path, struct json **ret,
     const struct json *root = yaml_root(doc), *tests = json_get(root, "tests");
     rc = check_members(path, doc, root, keys, "a test file", err);
     if (rc == 0 && (!json_is(tests, JSON_ARRAY) || json_count(tests) == 0))
-        rc = err_set(err, RN_EINVAL, "%s: \"tests\" is a list of {name, event, mocks, expect}",
-                     path);
+        rc = err_set(err, RN_EINVAL,
+                     "%s: \"tests\" is a list of {name, event, mocks, data_stores, expect}", path);
     workflow =
         json_get_c(root, "workflow") ? xstrdup(json_get_c(root, "workflow")) : workflow_of(path);
     struct json *results = json_new_array();

@@ -13,10 +13,12 @@ struct simulation {
     const struct json *event;
     const struct json *step_mocks; /* mock.h of the engine; NULL: none */
     const struct json *http_mocks; /* mock_server.h; NULL: none */
+    const struct json *stores;     /* {store: {key: value}}; NULL: all data stores are empty */
     bool calls_nothing;            /* a step without a mock is not called */
 };
 
-/* *ret: the run as `inspect --json` has it, with "calls": what was asked of the mocked hosts. */
+/* *ret: the run as `inspect --json` has it, with "calls": what was asked of the mocked hosts, and
+ * "data_stores": what they hold afterwards (the first 1,000 records of each). */
 int simulate(const struct simulation *simulation, struct json **ret, struct err *err) MUST_USE;
 
 /* Runs the tests of a file. *ret [{"name", "ok", "failures": [text], "run": {…}}]. RN_EINVAL: the

@@ -1,0 +1,58 @@
+"""The sample workflows/data-stores as it stands: its tests, many visits at once over HTTP, and what is offered while one configures."""
+import concurrent.futures
+import json
+import os
+import shutil
+import urllib.request
+
+from harness import Project
+
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "workflows", "data-stores")
+VISITS = 30
+
+project = Project()
+
+
+def visit(user):
+    request = urllib.request.Request(url, json.dumps({"user": user}).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def options(prop="key", query="", **props):
+    return project.api("options", {"component": "data_stores-delete-single-record", "prop": prop, "query": query, "props": props})
+
+
+try:
+    os.remove(f"{project.dir}/workflows/segment-to-discord.yaml")
+    shutil.copytree(f"{SAMPLE}/workflows", f"{project.dir}/workflows", dirs_exist_ok=True)
+    shutil.copy(f"{SAMPLE}/runnel.yaml", f"{project.dir}/runnel.yaml")
+    tested = project.run("test", check=False)
+    assert tested.returncode == 0 and "2 tests, 0 failed" in tested.stdout, tested
+    with open(f"{project.dir}/workflows/visit.test.yaml", "a") as out:
+        out.write("  - { name: wrong, event: { body: { user: ada } }, expect: { data_stores: { visits: { ada: 2 } } } }\n")
+    tested = project.run("test", check=False)
+    assert tested.returncode == 1 and "data_stores.visits.ada: expected 2, got 1" in tested.stdout, tested
+
+    assert project.up(), open(f"{project.dir}/up.log").read()
+    url = project.json("endpoints")[0]["url"]
+    assert visit("ada")["text"] == "Welcome, ada!"
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(visit, ["ada"] * VISITS + ["bob"] * VISITS))
+    assert sum(answer["text"] == "Welcome, bob!" for answer in answers) <= 1, answers
+    assert project.json("data", "get", "visits", "ada") == VISITS + 1, project.json("data", "get", "visits", "ada")
+    assert [entry["user"] for entry in project.json("data", "get", "diary", "newcomers")] == ["ada", "bob"]
+    assert visit("ada")["most"] == {"user": "ada", "count": VISITS + 2}
+
+    # While one configures: the keys of the store that is named, and of no other.
+    store = {"dataStore": {"store": "visits"}}
+    assert [o["value"] for o in options(**store)["options"]] == ["ada", "bob"]
+    assert [o["value"] for o in options(query="o", **store)["options"]] == ["bob"]
+    offered = project.run("options", "data_stores-delete-single-record", "key", "--props", json.dumps(store)).stdout
+    assert "ada" in offered and "bob" in offered, offered
+    unnamed = project.run("options", "data_stores-delete-single-record", "key", check=False)
+    assert unnamed.returncode == 1 and 'the prop "dataStore" names no data store: { store: NAME }' in unnamed.stderr, unnamed
+    project.stop()
+finally:
+    project.close()
+print("the sample of data stores: good")
