@@ -235,6 +235,9 @@ bool strand_resume(struct strand *strand, struct json *data, loop_fn then, void 
 void strand_clear_attempt(struct strand *strand);
 /* The position of the step's records; given at the first one. */
 uint32_t strand_position(struct strand *strand);
+/* What was tried in vain so far, so that a restart does not begin to count anew: `counted` and
+ * `auto_tries`, where they are not 0. */
+void strand_note_tries(const struct strand *strand, struct json *note);
 /* {namespace, path, status, started_ms, ended_ms, logs}. */
 struct json *strand_result(struct strand *strand, const char *status);
 /* {namespace, path, started_ms, …}. */

@@ -105,7 +105,7 @@ static void fail_attempt(struct strand *strand, int code, const char *text, int6
     wait.until_ms = is_loss || is_auth_again ? clock_now_ms()
                                              : retry_at(&step->retry, code, strand->counted,
                                                         retry_after_ms, clock_now_ms());
-    json_set_integer(result, "counted", strand->counted);
+    strand_note_tries(strand, result);
     if (wait.until_ms >= 0)
         json_set_integer(result, "retry_ms", wait.until_ms);
     struct json *kept = json_get(result, "exports") ? json_copy(json_get(result, "exports")) : NULL;

@@ -174,6 +174,20 @@ uint32_t strand_position(struct strand *strand)
     return strand->position;
 }
 
+void strand_note_tries(const struct strand *strand, struct json *note)
+{
+    if (strand->counted)
+        json_set_integer(note, "counted", strand->counted);
+    if (strand->auto_tries)
+        json_set_integer(note, "auto_tries", strand->auto_tries);
+}
+
+static void take_tries(struct strand *strand, const struct json *note)
+{
+    strand->counted = (uint32_t)json_get_i64(note, "counted", 0);
+    strand->auto_tries = (uint32_t)json_get_i64(note, "auto_tries", 0);
+}
+
 struct json *strand_intent(struct strand *strand, const char *kind)
 {
     struct json *intent = json_new_object();
@@ -181,6 +195,7 @@ struct json *strand_intent(struct strand *strand, const char *kind)
     json_set_string(intent, "path", strand->path);
     json_set_string(intent, "kind", kind);
     json_set_integer(intent, "started_ms", strand->attempt_ms);
+    strand_note_tries(strand, intent);
     return intent;
 }
 
@@ -192,6 +207,7 @@ struct json *strand_result(struct strand *strand, const char *status)
     json_set_string(result, "status", status);
     json_set_integer(result, "started_ms", strand->attempt_ms);
     json_set_integer(result, "ended_ms", clock_now_ms());
+    strand_note_tries(strand, result);
     metrics_step(strand->run->engine->metrics, strand_step(strand)->use.key, status,
                  clock_now_ms() - strand->attempt_ms);
     pthread_mutex_lock(&strand->log_lock);
@@ -360,8 +376,6 @@ static void take_wait(struct strand *strand, struct json *result)
 static void take_failure(struct strand *strand, struct json *result)
 {
     int64_t retry_ms = json_get_i64(result, "retry_ms", 0);
-    strand->counted = (uint32_t)json_get_i64(result, "counted", 0);
-    strand->auto_tries = (uint32_t)json_get_i64(result, "auto_tries", 0);
     if (retry_ms) {
         struct wait wait = {.kind = WAIT_RETRY, .until_ms = retry_ms};
         json_free(result);
@@ -398,6 +412,7 @@ static void take_past(struct strand *strand, struct past *past)
     strand->attempt = past->attempt;
     strand->attempt_ms = json_get_i64(past->intent, "started_ms", 0);
     strand->runs = (uint32_t)json_get_i64(past->intent, "runs", 1);
+    take_tries(strand, result ? result : past->intent);
     struct str status = json_get_text(result, "status");
     if (!result) {
         take_open(strand, past->intent);
@@ -490,13 +505,11 @@ static bool retry_automatically(struct strand *strand, struct json *error)
     struct wait wait = {.kind = WAIT_RETRY,
                         .until_ms = clock_now_ms() + workflow->auto_retry[strand->auto_tries]};
     strand->auto_tries++;
+    strand->counted = 0; /* each of them has its own retries */
     struct json *result = strand_result(strand, "failed");
     (void)json_set(result, "error", error);
-    json_set_integer(result, "counted", 0);
-    json_set_integer(result, "auto_tries", strand->auto_tries);
     json_set_integer(result, "retry_ms", wait.until_ms);
     run_keep_result(strand->run, strand_position(strand), strand->attempt, result);
-    strand->counted = 0;
     strand_clear_attempt(strand);
     strand_wait(strand, &wait);
     return true;
