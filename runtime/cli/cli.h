@@ -107,6 +107,9 @@ int client_call(struct client *client, const char *method, const char *path,
 /* A list page by page, up to `max` entries. */
 int client_get_all(struct client *client, const char *path, size_t max, struct json **ret,
                    struct err *err) MUST_USE;
+/* An answer that does not end, piece by piece, until `take` returns not 0. Never returns 0. */
+int client_take(struct client *client, const char *path, int (*take)(void *ctx, struct str piece),
+                void *ctx, struct err *err) MUST_USE;
 void client_close(struct client *client);
 /* What runtime.json says, where a runtime is up; NULL. The caller frees. */
 struct json *client_running(const char *data);
@@ -150,6 +153,20 @@ void out_rows(const struct json *list, const struct column *columns, size_t coun
 /* Fetches a list and prints it, as JSON or as a table. */
 int cli_list(const struct args *args, const char *path, const struct column *columns, size_t count,
              const char *none);
+
+/* ---- follow.c */
+struct follower {
+    const char *path; /* "stream?topics=events&source=…" */
+    /* The stream has begun, and will tell all that comes from here on: what is there is to be shown
+     * now. Once. */
+    int (*begin)(void *ctx, struct client *client, struct err *err);
+    void (*each)(void *ctx, const char *topic, const struct json *value);
+    void (*flush)(void *ctx); /* after some of them */
+    void *ctx;
+};
+/* Gives what comes, each once, over restarts of the runtime as well, until the process is ended.
+ * Prints what is wrong and returns an exit code where it cannot begin. */
+int stream_follow(const struct args *args, const struct follower *follower);
 
 /* ---- show.c: runs */
 /* There is no such status: says so and is false. */

@@ -157,6 +157,32 @@ static int call(struct client *client, const char *method, const char *path,
     return rc;
 }
 
+int client_take(struct client *client, const char *path, int (*take)(void *ctx, struct str piece),
+                void *ctx, struct err *err)
+{
+    char *url = xasprintf("%s/api/v1/%s", client->base, path),
+         *authorization = xasprintf("Bearer %s", client->token);
+    struct fetch_header headers[] = {{"authorization", authorization}};
+    struct fetch_request request = {.method = "GET",
+                                    .url = url,
+                                    .headers = headers,
+                                    .header_count = COUNT_OF(headers),
+                                    .timeout_ms = INT32_MAX,
+                                    .is_safe = true,
+                                    .take = take,
+                                    .take_ctx = ctx};
+    struct fetch_response response = {0};
+    int rc = http_client_fetch(client->http, &request, &response, err);
+    if (rc == 0)
+        rc = response.status / 100 == 2
+                 ? err_set(err, RN_EUNAVAILABLE, "the runtime ended the stream")
+                 : err_set(err, RN_EFAILED, "the runtime refused it (status %d)", response.status);
+    fetch_response_release(&response);
+    free(url);
+    free(authorization);
+    return rc;
+}
+
 char *client_path(const char *path, ...)
 {
     struct buf out = BUF_INIT(KIB(64));

@@ -1,24 +1,16 @@
-/* `runnel events` and `runnel logs`, once or following (-f). Following asks again and again; what a
- * look has shown is not shown by the next. */
+/* `runnel events` and `runnel logs`, once or following (-f). What is there when the stream begins
+ * is looked up; the stream may tell the newest of it, too. */
 #include "cli/cli.h"
 
 #include "base/clock.h"
 #include "base/map.h"
 
-#include <time.h>
-
-enum { LOOK_MS = 500, PAGE = 1000, SHOWN_FIRST = 10 };
+enum { SHOWN_FIRST = 10 };
 
 static const char *count_text(int64_t count, char out[24])
 {
     (void)snprintf(out, 24, "%lld", (long long)count);
     return out;
-}
-
-static void pause_ms(long ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    (void)nanosleep(&time, NULL);
 }
 
 /* Takes the elements out and gives them back in the other order. */
@@ -61,56 +53,72 @@ enum { FOLLOW, SOURCE, LIMIT };
 static const struct column event_columns[] = {
     {"ID", "id"}, {"RECEIVED", "received"}, {"SOURCE", "source"}, {"SUMMARY", "summary"}};
 
-/* The events newer than `last`, oldest first; all pages of them. Ids rise with the order in which
- * events were stored. */
-static int newer_events(struct client *client, const struct args *args, const char *last,
-                        struct json **ret, struct err *err)
+struct watch {
+    const struct args *args;
+    int64_t limit;
+    char last[64];      /* events: the newest that was shown */
+    struct map shown;   /* logs: what was there in the beginning */
+    struct json *fresh; /* to be printed */
+};
+
+static int get_events(struct client *client, const struct args *args, int64_t limit,
+                      struct json **ret, struct err *err)
 {
-    struct json *all = json_new_array(), *page = NULL;
-    char before[64] = "", count[24];
-    bool is_done = false;
-    int rc = 0;
-    while (rc == 0 && !is_done) {
-        char *path = client_path("events", "limit", count_text(PAGE, count), "source",
-                                 args->options[SOURCE], "before", *before ? before : NULL, NULL);
-        rc = client_call(client, "GET", path, NULL, &page, err);
-        free(path);
-        is_done = rc != 0 || json_count(page) < PAGE;
-        for (struct json *e; rc == 0 && (e = json_take_first(page));) {
-            const char *id = json_get_c(e, "id");
-            if (!id || strcmp(id, last) <= 0) {
-                is_done = true;
-                json_free(e);
-                continue;
-            }
-            (void)snprintf(before, sizeof(before), "%s", id);
-            (void)json_append(all, e);
-        }
-        json_free(page);
-        page = NULL;
-    }
-    *ret = reversed(all);
+    char count[24];
+    char *path = client_path("events", "limit", count_text(limit, count), "source",
+                             args->options[SOURCE], NULL);
+    int rc = client_call(client, "GET", path, NULL, ret, err);
+    free(path);
     return rc;
 }
 
-static int follow_events(struct client *client, const struct args *args, struct json *list,
-                         struct err *err)
+static void flush_events(void *ctx)
 {
-    char last[64] = "";
-    int rc = 0;
-    for (;;) {
-        for (const struct json *e = json_first(list); e; e = json_next(e))
-            (void)snprintf(last, sizeof(last), "%s", json_get_c(e, "id"));
-        print(args, list, event_columns, COUNT_OF(event_columns));
-        json_free(list);
-        list = NULL;
-        pause_ms(LOOK_MS);
-        rc = newer_events(client, args, last, &list, err);
-        if (rc) {
-            json_free(list);
-            return rc;
-        }
-    }
+    struct watch *watch = ctx;
+    print(watch->args, watch->fresh, event_columns, COUNT_OF(event_columns));
+    json_free(watch->fresh);
+    watch->fresh = json_new_array();
+}
+
+/* Ids rise with the order in which events were stored. */
+static void each_event(void *ctx, const char *topic, const struct json *event)
+{
+    struct watch *watch = ctx;
+    const char *id = json_get_c(event, "id");
+    if (strcmp(topic, "event") != 0 || !id || strcmp(id, watch->last) <= 0)
+        return;
+    (void)snprintf(watch->last, sizeof(watch->last), "%s", id);
+    (void)json_append(watch->fresh, json_copy(event));
+}
+
+static int begin_events(void *ctx, struct client *client, struct err *err)
+{
+    struct watch *watch = ctx;
+    struct json *list = NULL;
+    int rc = get_events(client, watch->args, watch->limit, &list, err);
+    if (rc)
+        return rc;
+    list = reversed(list);
+    for (const struct json *e = json_first(list); e; e = json_next(e))
+        each_event(watch, "event", e);
+    json_free(list);
+    flush_events(watch);
+    return 0;
+}
+
+static int follow_events(const struct args *args, int64_t limit)
+{
+    struct watch watch = {.args = args, .limit = limit, .fresh = json_new_array()};
+    char *path = client_path("stream", "topics", "events", "source", args->options[SOURCE], NULL);
+    struct follower follower = {.path = path,
+                                .begin = begin_events,
+                                .each = each_event,
+                                .flush = flush_events,
+                                .ctx = &watch};
+    int code = stream_follow(args, &follower);
+    free(path);
+    json_free(watch.fresh);
+    return code;
 }
 
 static int one_event(struct client *client, const char *id, struct err *err)
@@ -131,31 +139,21 @@ static int run_events(const struct args *args)
     struct err err = ERR_INIT;
     struct json *list = NULL;
     int64_t limit = 0;
-    char count[24];
     if (!cli_number(args, LIMIT, follows ? SHOWN_FIRST : 50, 1, 1000, &limit))
         return 2;
-    struct client *client = client_open(args->project, !follows);
+    if (follows && !args->count)
+        return follow_events(args, limit);
+    struct client *client = client_open(args->project, true);
     if (!client)
         return 1;
-    int rc = 0;
-    if (args->count) {
-        rc = one_event(client, args->positional[0], &err);
-    } else {
-        char *path = client_path("events", "limit", count_text(limit, count), "source",
-                                 args->options[SOURCE], NULL);
-        rc = client_call(client, "GET", path, NULL, &list, &err);
-        free(path);
-        if (rc == 0 && follows) {
-            rc = follow_events(client, args, reversed(list), &err);
-            list = NULL;
-        } else if (rc == 0 && args->is_json) {
-            out_json(list);
-        } else if (rc == 0 && json_count(list) == 0) {
-            fprintf(stderr, "no events yet: `runnel endpoints` says where to send them\n");
-        } else if (rc == 0) {
-            out_table(list, event_columns, COUNT_OF(event_columns));
-        }
-    }
+    int rc = args->count ? one_event(client, args->positional[0], &err)
+                         : get_events(client, args, limit, &list, &err);
+    if (rc == 0 && !args->count && args->is_json)
+        out_json(list);
+    else if (rc == 0 && !args->count && json_count(list) == 0)
+        fprintf(stderr, "no events yet: `runnel endpoints` says where to send them\n");
+    else if (rc == 0)
+        out_table(list, event_columns, COUNT_OF(event_columns));
     json_free(list);
     client_close(client);
     return rc ? out_error(&err) : 0;
@@ -165,8 +163,9 @@ const struct command command_events = {
     .name = "events",
     .usage = "[EVENT] [-f] [--source ID] [--limit N]",
     .summary = "the accepted events, newest first; with an id, that one whole",
-    .help = "With -f the newest are printed, oldest first, and then each one as it is accepted. "
-            "-f --json prints\none JSON object a line.",
+    .help = "With -f the newest are printed, oldest first, and then each one as it is accepted, "
+            "over restarts of the\nruntime as well: none is left out, none comes twice. -f --json "
+            "prints one JSON object a line.",
     .examples = "runnel events -n 5\n"
                 "runnel events -f\n"
                 "runnel events evt_1m887w9920000          # its body too\n"
@@ -211,57 +210,65 @@ static int get_logs(struct client *client, const struct args *args, int64_t limi
     return rc;
 }
 
-/* How often the line is in the map; then `change` (1, -1) is applied. */
-static uintptr_t line_count(struct map *map, const struct json *line, int change)
+static void flush_logs(void *ctx)
 {
-    size_t size = 0;
-    char *text = json_text(line, &size);
-    uintptr_t count = (uintptr_t)map_get(map, str_n(text, size));
-    if (change > 0 || (change < 0 && count > 1))
-        (void)map_put(map, str_n(text, size), (void *)(change > 0 ? count + 1 : count - 1));
-    else if (change < 0 && count == 1)
-        (void)map_remove(map, str_n(text, size));
-    free(text);
-    return count;
+    struct watch *watch = ctx;
+    add_times(watch->fresh);
+    print(watch->args, watch->fresh, log_columns, COUNT_OF(log_columns));
+    json_free(watch->fresh);
+    watch->fresh = json_new_array();
 }
 
-/* A step's lines are stored when it ends, so that a new line can be older than one that was shown:
- * what is new is what the last look did not have. `first`: only that many of the newest. */
-static void print_new_lines(const struct args *args, struct json *list, struct map *shown,
-                            size_t first)
+/* Lines have no ids: what they say, and when, tells one from another. */
+static char *line_key(const struct json *line)
 {
-    struct map now = MAP_INIT;
-    struct json *fresh = json_new_array();
-    size_t left = json_count(list);
-    for (const struct json *l = json_first(list); l; l = json_next(l)) {
-        (void)line_count(&now, l, 1);
-        if (line_count(shown, l, -1) == 0 && left <= first)
-            (void)json_append(fresh, json_copy(l));
-        left--;
-    }
-    add_times(fresh);
-    print(args, fresh, log_columns, COUNT_OF(log_columns));
-    json_free(fresh);
-    map_release(shown, NULL);
-    *shown = now;
+    const char *run = json_get_c(line, "run"), *source = json_get_c(line, "source"),
+               *step = json_get_c(line, "step");
+    return xasprintf("%lld\n%s\n%s\n%s\n%s", (long long)json_get_i64(line, "ts", 0), run ? run : "",
+                     source ? source : "", step ? step : "", json_get_c(line, "text"));
 }
 
-static int follow_logs(struct client *client, const struct args *args, int64_t limit,
-                       struct err *err)
+static void each_log(void *ctx, const char *topic, const struct json *line)
 {
-    struct map shown = MAP_INIT;
+    struct watch *watch = ctx;
+    char *key = line_key(line);
+    if (strcmp(topic, "log") == 0 && !map_get(&watch->shown, str_from(key)))
+        (void)json_append(watch->fresh, json_copy(line));
+    free(key);
+}
+
+static int begin_logs(void *ctx, struct client *client, struct err *err)
+{
+    struct watch *watch = ctx;
     struct json *list = NULL;
-    size_t first = (size_t)limit;
-    int rc = 0;
-    while ((rc = get_logs(client, args, PAGE, &list, err)) == 0) {
-        print_new_lines(args, list, &shown, first);
-        first = SIZE_MAX;
-        json_free(list);
-        list = NULL;
-        pause_ms(LOOK_MS);
+    int rc = get_logs(client, watch->args, watch->limit, &list, err);
+    if (rc)
+        return rc;
+    for (const struct json *l = json_first(list); l; l = json_next(l)) {
+        char *key = line_key(l);
+        (void)map_put(&watch->shown, str_from(key), watch);
+        free(key);
     }
-    map_release(&shown, NULL);
-    return rc;
+    json_free(watch->fresh);
+    watch->fresh = list;
+    flush_logs(watch);
+    return 0;
+}
+
+static int follow_logs(const struct args *args, int64_t limit)
+{
+    const char *of = args->count ? args->positional[0] : NULL;
+    bool is_run = of && str_starts(str_from(of), "run_");
+    struct watch watch = {
+        .args = args, .limit = limit, .shown = MAP_INIT, .fresh = json_new_array()};
+    char *path = client_path("stream", "topics", "logs", is_run ? "run" : "source", of, NULL);
+    struct follower follower = {
+        .path = path, .begin = begin_logs, .each = each_log, .flush = flush_logs, .ctx = &watch};
+    int code = stream_follow(args, &follower);
+    free(path);
+    map_release(&watch.shown, NULL);
+    json_free(watch.fresh);
+    return code;
 }
 
 static int run_logs(const struct args *args)
@@ -272,11 +279,12 @@ static int run_logs(const struct args *args)
     int64_t limit = 0;
     if (!cli_number(args, LOG_LIMIT, follows ? SHOWN_FIRST : 50, 1, 1000, &limit))
         return 2;
-    struct client *client = client_open(args->project, !follows);
+    if (follows)
+        return follow_logs(args, limit);
+    struct client *client = client_open(args->project, true);
     if (!client)
         return 1;
-    int rc = follows ? follow_logs(client, args, limit, &err)
-                     : get_logs(client, args, limit, &lines, &err);
+    int rc = get_logs(client, args, limit, &lines, &err);
     client_close(client);
     if (rc)
         return out_error(&err);
@@ -284,7 +292,10 @@ static int run_logs(const struct args *args)
     if (args->is_json)
         out_json(lines);
     else if (json_count(lines) == 0)
-        fprintf(stderr, "no log lines yet: steps and sources have written none\n");
+        fprintf(stderr,
+                args->count ? "no log lines of %s (`runnel runs`, `runnel sources`)\n"
+                            : "no log lines yet: steps and sources have written none\n",
+                args->count ? args->positional[0] : "");
     else
         out_table(lines, log_columns, COUNT_OF(log_columns));
     json_free(lines);
@@ -297,8 +308,8 @@ const struct command command_logs = {
     .summary = "log lines of steps and sources, oldest first",
     .help = "What components log, of all or of one run or source. The runtime's own log is on "
             "the standard error of\n`runnel up`. A step's lines are there when it has ended. With "
-            "-f new lines are printed as they come (of\nthe 100 newest runs); -f --json prints "
-            "one JSON object a line.",
+            "-f new lines are printed as they come, each once,\nover restarts of the runtime as "
+            "well; -f --json prints one JSON object a line.",
     .examples = "runnel logs -f\n"
                 "runnel logs run_1m887w9920000\n"
                 "runnel logs workflows/segment-to-discord/segment -n 20",

@@ -28,6 +28,7 @@ struct fetch_hop {
     bool is_head_whole;
     bool is_lost; /* libcurl wanted to send it again on another connection, and may not */
     bool is_too_big;
+    bool is_enough; /* for request->take() */
     struct err policy; /* why an address was refused */
     CURL *easy;
     char text[CURL_ERROR_SIZE];

@@ -190,6 +190,13 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct fetch_hop *hop = ctx;
+    long status = 0;
+    if (hop->request->take &&
+        curl_easy_getinfo(hop->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+        status / 100 == 2) {
+        hop->is_enough = hop->request->take(hop->request->take_ctx, str_n(data, size * count)) != 0;
+        return hop->is_enough ? 0 : size * count;
+    }
     buf_add(&hop->body_in, data, size * count);
     hop->is_too_big |= buf_is_overflowed(&hop->body_in);
     return hop->is_too_big ? 0 : size * count;
@@ -293,7 +300,7 @@ static int translate(const struct fetch_hop *hop, CURLcode code, struct err *err
     bool is_unknown = (hop->is_lost || may_have_left(hop)) && !hop->request->is_safe;
     char name[256];
     fetch_hop_name(hop, name);
-    if (is_cancelled(hop->request))
+    if (is_cancelled(hop->request) || hop->is_enough)
         return err_set(err, RN_ECANCELED, "%s: cancelled", name);
     if (hop->is_too_big || code == CURLE_FILESIZE_EXCEEDED)
         return err_set(err, RN_ETOOBIG, "%s: the answer is larger than %zu bytes", name,

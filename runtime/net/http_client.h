@@ -30,6 +30,10 @@ struct fetch_request {
     int max_redirects;            /* -1: none; 0: LIMIT_FETCH_REDIRECTS */
     bool is_safe;                 /* repeating it does no harm: a lost reply is RN_EUNAVAILABLE */
     const atomic_bool *cancelled; /* looked at while waiting, at least every 200 ms; may be NULL */
+    /* Is given the body of a 2xx answer piece by piece, and response->body stays empty: for answers
+     * that do not end. Not 0: it has had enough (RN_ECANCELED). */
+    int (*take)(void *ctx, struct str piece);
+    void *take_ctx;
 };
 
 struct fetch_response {
