@@ -316,7 +316,7 @@ int run_each_live(struct store_reader reader,
 
 /* ---- steps */
 
-enum { STEP_INTENT = 0, STEP_RESULT = 1 };
+enum { STEP_INTENT = 0, STEP_RESULT = 1, STEP_SENDS = 2 };
 
 #define KEY_STEP 17
 static struct str step_key(unsigned char out[KEY_STEP], const struct step_record *record, int kind)
@@ -332,7 +332,9 @@ static int step_put(struct store_tx *tx, const struct step_record *record, int k
                     struct err *err)
 {
     unsigned char key[KEY_STEP], run_key[KEY_ID];
-    struct str text = kind == STEP_INTENT ? record->intent : record->result;
+    struct str text = kind == STEP_INTENT   ? record->intent
+                      : kind == STEP_RESULT ? record->result
+                                            : record->sends;
     struct str run;
     uint64_t event = 0, before = tx->meta.used_bytes;
     enum run_phase phase = RUN_LIVE;
@@ -360,6 +362,12 @@ int step_put_result(struct store_tx *tx, const struct step_record *record, struc
     return rc ? rc : change_note_run(tx, record->run_id, record->position, record->attempt, err);
 }
 
+int step_put_sends(struct store_tx *tx, const struct step_record *record, struct err *err)
+{
+    int rc = step_put(tx, record, STEP_SENDS, err);
+    return rc ? rc : change_note_run(tx, record->run_id, 0, 0, err);
+}
+
 int step_each(struct store_reader reader, uint64_t run_id,
               int (*each)(void *ctx, const struct step_record *record), void *ctx)
 {
@@ -371,7 +379,7 @@ int step_each(struct store_reader reader, uint64_t run_id,
     put_u64(prefix, run_id);
     int rc = table_walk_init(&walk, reader, TABLE_STEPS, str_n(prefix, KEY_ID),
                              str_n(prefix, KEY_ID), false);
-    /* An attempt is handed out when the next one begins: its result stands behind its intent. */
+    /* An attempt is handed out when the next one begins: what it has stands behind its intent. */
     while (!rc) {
         rc = table_walk_next(&walk, &key, &value);
         if (!rc && key.len != KEY_STEP)
@@ -391,7 +399,9 @@ int step_each(struct store_reader reader, uint64_t run_id,
         record.run_id = run_id;
         record.position = position;
         record.attempt = attempt;
-        *(key.ptr[16] == STEP_INTENT ? &record.intent : &record.result) = value;
+        *(key.ptr[16] == STEP_INTENT   ? &record.intent
+          : key.ptr[16] == STEP_RESULT ? &record.result
+                                       : &record.sends) = value;
     }
     table_walk_release(&walk);
     if (rc != RN_ENOTFOUND)
@@ -410,6 +420,7 @@ int step_get(struct store_reader reader, uint64_t run_id, uint32_t position, uin
         table_get(reader, TABLE_STEPS, step_key(key, &record, STEP_RESULT), &record.result);
     if (intent && result)
         return intent;
+    (void)!table_get(reader, TABLE_STEPS, step_key(key, &record, STEP_SENDS), &record.sends);
     *ret = record;
     return 0;
 }

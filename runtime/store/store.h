@@ -241,11 +241,13 @@ struct step_record {
     uint32_t attempt;  /* from 1 */
     struct str intent; /* JSON text, written before the call */
     struct str result; /* JSON text, written after it; empty: the outcome is not known (yet) */
+    struct str sends;  /* JSON text: what it sends when the run has ended; empty: nothing */
 };
 int step_put_intent(struct store_tx *tx, const struct step_record *record,
                     struct err *err) MUST_USE;
 int step_put_result(struct store_tx *tx, const struct step_record *record,
                     struct err *err) MUST_USE;
+int step_put_sends(struct store_tx *tx, const struct step_record *record, struct err *err) MUST_USE;
 /* All attempts of a run, by position and attempt. */
 int step_each(struct store_reader reader, uint64_t run_id,
               int (*each)(void *ctx, const struct step_record *record), void *ctx);
@@ -265,7 +267,7 @@ struct change {
     uint32_t position, attempt; /* the step whose result is new; attempt 0: none */
     struct str key;             /* CHANGE_LOG: what change_note_log() was given */
 };
-/* run_put() and step_put_result() note their changes themselves. */
+/* run_put(), step_put_result() and step_put_sends() note their changes themselves. */
 int change_note_log(struct store_tx *tx, struct str key, struct err *err) MUST_USE;
 /* Oldest first, behind `after`. */
 int change_each(struct store_reader reader, uint64_t after, size_t limit,

@@ -327,7 +327,8 @@ static int see_run(void *ctx, const struct run_record *record)
 static int see_step(void *ctx, const struct step_record *record)
 {
     struct seen *seen = ctx;
-    buf_addf(&seen->text, "%u.%u ", record->position, record->attempt);
+    buf_addf(&seen->text, "%u.%u" STR_FMT " ", record->position, record->attempt,
+             STR_ARG(record->sends));
     return see(ctx, record->intent, record->result);
 }
 
@@ -369,15 +370,17 @@ static int steps_write(struct store_tx *tx, void *ctx, struct err *err)
 {
     uint64_t run = *(uint64_t *)ctx;
     const struct step_record steps[] = {
-        {run, 2, 1, STR("i21"), STR_NONE},
-        {run, 1, 2, STR("i12"), STR("r12")},
-        {run, 1, 1, STR("i11"), STR("r11")},
+        {run, 2, 1, STR("i21"), STR_NONE, STR_NONE},
+        {run, 1, 2, STR("i12"), STR("r12"), STR("s12")},
+        {run, 1, 1, STR("i11"), STR("r11"), STR_NONE},
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < COUNT_OF(steps); i++) {
         rc = step_put_intent(tx, &steps[i], err);
         if (!rc && steps[i].result.len)
             rc = step_put_result(tx, &steps[i], err);
+        if (!rc && steps[i].sends.len)
+            rc = step_put_sends(tx, &steps[i], err);
     }
     return rc;
 }
@@ -422,7 +425,7 @@ static void test_runs(void **state)
     assert_string_equal(buf_c(&seen.text), "w2=running;w1=running;");
     buf_clear(&seen.text);
     assert_int_equal(step_each(reader, ids[0], see_step, &seen), 0);
-    assert_string_equal(buf_c(&seen.text), "1.1 i11=r11;1.2 i12=r12;2.1 i21=;");
+    assert_string_equal(buf_c(&seen.text), "1.1 i11=r11;1.2s12 i12=r12;2.1 i21=;");
     struct run_record run;
     assert_int_equal(run_get(reader, ids[0], &run), 0);
     assert_true(run.phase == RUN_ENDED && str_eq_c(run.detail, "{}"));
