@@ -63,14 +63,14 @@
 #define LIMIT_CANCEL_GRACE_MS 2000 /* between asking a host to cancel and killing it */
 
 /* code steps */
-#define LIMIT_CODE_TEXT KIB(256)           /* the code of a step */
-#define LIMIT_CODE_MEMORY MIB(256)         /* settings.memory: data of a process */
-#define LIMIT_CODE_MEMORY_MIN MIB(32)      /* the least that settings.memory may say */
-#define LIMIT_CODE_MEMORY_MAX GIB(16)      /* the most */
-#define LIMIT_CODE_NODE_OVERHEAD MIB(512)  /* what node sets up beside its heap */
-#define LIMIT_CODE_PROCESSES 32            /* of all languages at once, warm ones too */
-#define LIMIT_CODE_FILES 1024              /* open descriptors of each */
-#define LIMIT_CODE_IDLE_MS 300000          /* a warm process without a call ends */
+#define LIMIT_CODE_TEXT KIB(256)          /* the code of a step */
+#define LIMIT_CODE_MEMORY MIB(256)        /* settings.memory: data of a process */
+#define LIMIT_CODE_MEMORY_MIN MIB(32)     /* the least that settings.memory may say */
+#define LIMIT_CODE_MEMORY_MAX GIB(16)     /* the most */
+#define LIMIT_CODE_NODE_OVERHEAD MIB(512) /* what node sets up beside its heap */
+#define LIMIT_CODE_PROCESSES 32           /* of all languages at once, warm ones too */
+#define LIMIT_CODE_FILES 1024             /* open descriptors of each */
+#define LIMIT_CODE_IDLE_MS 300000         /* a warm process without a call ends */
 
 /* expressions */
 #define LIMIT_EXPRESSION_TEXT KIB(64)
@@ -109,6 +109,19 @@
 #define LIMIT_DATA_PAGE 1000         /* keys or items of one answer */
 #define LIMIT_DATA_PAGE_BYTES MIB(4) /* no further record is added past them */
 #define LIMIT_DATA_TTL_MS (3660ll * 86400000)
+
+/* what runs send ($.send) */
+#define LIMIT_SENDS 1000            /* of a run */
+#define LIMIT_SEND_BYTES MIB(16)    /* of a run, all together, as JSON */
+#define LIMIT_SEND_MS 5000          /* one try, redirects and all */
+#define LIMIT_SEND_ANSWER MIB(1)    /* more of an answer is not read */
+#define LIMIT_SEND_TRIES 5          /* unreachable, 408, 429, 5xx */
+#define LIMIT_SEND_PAUSE_MS 3600000 /* the longest pause that a Retry-After brings about */
+#define LIMIT_SEND_THREADS 8        /* deliveries at once */
+#define LIMIT_SEND_HOPS 16          /* workflows that start each other by what they emit */
+#define LIMIT_SEND_CHANNEL 128      /* the name of a channel */
+#define LIMIT_SSE_KEPT 100          /* messages of a workflow that a new stream begins with */
+#define LIMIT_SSE_PUBLIC 256        /* streams open at once on the ingest listener */
 
 /* store */
 #define LIMIT_STORE_BYTES GIB(4)               /* limits.store */

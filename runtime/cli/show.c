@@ -77,6 +77,30 @@ static void print_wait(const struct json *step)
                      until);
 }
 
+/* "http  POST https://… 200", "emit  orders evt_…". */
+static void show_sends(const struct json *sends)
+{
+    static const char *const what[] = {"method", "url", "subject", "channel", "event_id"};
+    if (json_count(sends))
+        printf("    %ssends%s\n", out_dim(), out_reset());
+    for (const struct json *s = json_first(sends); s; s = json_next(s)) {
+        const char *state = json_get_c(s, "state"), *error = json_get_c(s, "error");
+        struct buf line = BUF_INIT(SIZE_MAX / 2);
+        buf_addf(&line, "%-5s  %s", json_get_c(s, "kind"), state);
+        for (size_t i = 0; i < COUNT_OF(what); i++)
+            if (json_get_c(s, what[i]))
+                buf_addf(&line, "  %s", json_get_c(s, what[i]));
+        if (json_get(s, "status"))
+            buf_addf(&line, "  %lld", (long long)json_get_i64(s, "status", 0));
+        if (json_get_i64(s, "tries", 1) > 1)
+            buf_addf(&line, "  try %lld", (long long)json_get_i64(s, "tries", 1));
+        out_lines("      ", buf_c(&line));
+        buf_release(&line);
+        if (error)
+            print_red("        ", error);
+    }
+}
+
 void show_step(const struct json *step)
 {
     const char *status = is_waiting(step) ? "paused" : json_get_c(step, "status"),
@@ -101,6 +125,7 @@ void show_step(const struct json *step)
     print_value("inputs", json_get(step, "inputs"));
     print_value("exports", json_get(step, "exports"));
     print_value("$resume_data", json_get(json_get(json_get(step, "resumed"), "data"), "body"));
+    show_sends(json_get(step, "sends"));
     if (json_count(json_get(step, "logs")))
         printf("    %slogs%s\n", out_dim(), out_reset());
     for (const struct json *l = json_first(json_get(step, "logs")); l; l = json_next(l)) {

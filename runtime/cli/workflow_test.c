@@ -86,6 +86,21 @@ static int run_once(struct engine *engine, const struct simulation *s, struct js
     return rc;
 }
 
+/* What the steps wanted to send, in the order of the steps. */
+static struct json *all_sends(const struct json *run)
+{
+    struct json *list = json_new_array();
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
+        for (const struct json *send = json_first(json_get(s, "sends")); send;
+             send = json_next(send)) {
+            struct json *copy = json_append(list, json_copy(send));
+            json_remove(copy, "state");
+            json_remove(copy, "idempotency_key");
+            json_set_string(copy, "step", json_get_c(s, "path"));
+        }
+    return list;
+}
+
 int simulate(const struct simulation *s, struct json **ret, struct err *err)
 {
     char dir[] = "/tmp/runnel-test-XXXXXX";
@@ -103,7 +118,8 @@ int simulate(const struct simulation *s, struct json **ret, struct err *err)
                                      .is_passive = true,
                                      .mocks = mocks,
                                      .calls_nothing = s->calls_nothing,
-                                     .skips_waits = true};
+                                     .skips_waits = true,
+                                     .holds_sends = true};
     if (rc == 0)
         options.catch_all = mock_server_url(server);
     rc = rc ? rc : engine_open(&options, &engine, &problems, err);
@@ -113,6 +129,7 @@ int simulate(const struct simulation *s, struct json **ret, struct err *err)
     engine_free(engine);
     if (rc == 0) {
         (void)json_set(run, "calls", mock_server_calls(server));
+        (void)json_set(run, "sends", all_sends(run));
         *ret = run;
     }
     mock_server_stop(server);
@@ -198,22 +215,23 @@ static const struct json *find_step(const struct json *run, const char *name)
     return found;
 }
 
-static void expect_calls(const struct json *expected, const struct json *run, struct json *failures)
+/* Each of `expected` is like one of `actual`. */
+static void expect_some(const char *name, const char *one, const struct json *expected,
+                        const struct json *actual, struct json *failures)
 {
-    const struct json *calls = json_get(run, "calls");
     size_t i = 0;
     for (const struct json *e = json_first(expected); e; e = json_next(e), i++) {
         bool found = false;
-        for (const struct json *c = json_first(calls); c && !found; c = json_next(c)) {
+        for (const struct json *c = json_first(actual); c && !found; c = json_next(c)) {
             struct json *differences = json_new_array();
-            expect_value("call", e, c, differences);
+            expect_value(one, e, c, differences);
             found = json_count(differences) == 0;
             json_free(differences);
         }
         if (found)
             continue;
-        char *want = shown_value(e), *got = shown_value(calls);
-        fail(failures, "calls[%zu]: no call is like %s; there were %s", i, want, got);
+        char *want = shown_value(e), *got = shown_value(actual);
+        fail(failures, "%s[%zu]: no %s is like %s; there were %s", name, i, one, want, got);
         free(want);
         free(got);
     }
@@ -238,7 +256,11 @@ static void check(const struct json *expect, const struct json *run, struct json
     for (const struct json *n = json_first(json_get(expect, "not_run")); n; n = json_next(n))
         if (json_c(n) && find_step(run, json_c(n)))
             fail(failures, "not_run: the step %s ran", json_c(n));
-    expect_calls(json_get(expect, "calls"), run, failures);
+    expect_some("calls", "call", json_get(expect, "calls"), json_get(run, "calls"), failures);
+    expect_some("sends", "send", json_get(expect, "sends"), json_get(run, "sends"), failures);
+    if (json_is(json_get(expect, "sends"), JSON_ARRAY) &&
+        json_count(json_get(expect, "sends")) == 0 && json_count(json_get(run, "sends")))
+        expect_value("sends", json_get(expect, "sends"), json_get(run, "sends"), failures);
     for (const struct json *c = json_first(json_get(run, "calls")); c; c = json_next(c))
         if (!json_get_bool(c, "mocked", false))
             fail(failures, "%s %s has no mock in the test", json_get_c(c, "method"),
@@ -296,8 +318,8 @@ static int check_test(const char *path, const struct yaml_doc *doc, const struct
 {
     static const char *const keys[] = {"name", "event", "mocks", "data_stores", "expect", NULL};
     static const char *const mock_keys[] = {"steps", "http", NULL};
-    static const char *const expect_keys[] = {"status",  "exit_reason", "error",       "steps",
-                                              "not_run", "calls",       "data_stores", NULL};
+    static const char *const expect_keys[] = {"status", "exit_reason", "error", "steps", "not_run",
+                                              "calls",  "data_stores", "sends", NULL};
     int rc = check_members(path, doc, test, keys, "a test", err);
     rc = rc ? rc : check_members(path, doc, json_get(test, "mocks"), mock_keys, "\"mocks\"", err);
     return rc ? rc

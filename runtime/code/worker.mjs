@@ -170,7 +170,17 @@ function exportText(name, value) {
 function makeDollar(call, steps, state) {
   const urls = () => ({ resume_url: `${call.resume_url}/resume`, cancel_url: `${call.resume_url}/cancel` });
   const pause = (flow) => { state.flow = flow; return urls(); };
-  const send = new Proxy({}, { get: (_, name) => () => { throw new Error(`$.send.${String(name)} is not there yet: use fetch() or an action`); } });
+  const sending = (kind, fields) => {
+    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) throw new TypeError(`$.send.${kind} takes an object, not ${fields === null ? "null" : typeof fields}`);
+    state.sends.push(exportText(`$.send.${kind}`, { ...fields, kind }));
+  };
+  const send = {
+    http: (request) => sending("http", request),
+    email: (mail) => sending("email", mail),
+    emit: (event, channel) => sending("emit", { event, channel }),
+    sse: (message) => sending("sse", message),
+    s3() { throw new Error("$.send.s3 is not there: call the bucket's API from an action"); },
+  };
   return {
     export(name, value) {
       const text = exportText(String(name), value);
@@ -322,6 +332,7 @@ function answer(state, error, leave) {
     if (state.exit) members.push(`"exit":${stringify(state.exit)}`);
     if (state.flow) members.push(`"flow":${toJson(state.flow)}`);
     if (state.respond) members.push(`"respond":${state.respond}`);
+    if (state.sends.length) members.push(`"sends":[${state.sends.join(",")}]`);
   }
   if (leave) members.push('"leave":true');
   const json = Buffer.from(`{${members.join(",")},"exports":0}`);
@@ -331,7 +342,8 @@ function answer(state, error, leave) {
 function answerTooBig(state) {
   current = state;
   state.respond = state.flow = undefined;
-  answer(state, { code: "RN_ETOOBIG", text: `the response has more than ${LIMIT_EXPORT_BYTES} bytes` });
+  state.sends = [];
+  answer(state, { code: "RN_ETOOBIG", text: `the response and what is sent have more than ${LIMIT_EXPORT_BYTES} bytes` });
 }
 function fail(state, error, leave) {
   const what = describe(state.call, error);
@@ -339,7 +351,7 @@ function fail(state, error, leave) {
   answer(state, what, leave);
 }
 async function run(call, code, inputs, steps) {
-  const state = current = { call, exports: new Map() };
+  const state = current = { call, exports: new Map(), sends: [] };
   try {
     const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);
     const value = await component.run.call(makeThis(component, fromJson(inputs), state), { steps: seen, $ });

@@ -85,8 +85,28 @@ class Flow:
 
 
 class Send:
-    def __getattr__(self, name):
-        raise AttributeError(f"pd.send.{name} is not there yet: send the request yourself or use an action")
+    def __init__(self, state):
+        self._state = state
+
+    def _add(self, kind, fields, more):
+        if not isinstance(fields, (dict, type(None))):
+            raise TypeError(f"pd.send.{kind} takes a dict, not {type(fields).__name__}")
+        self._state["sends"].append(to_json(f"pd.send.{kind}", {**(fields or {}), **more, "kind": kind}))
+
+    def http(self, request=None, **fields):
+        self._add("http", request, fields)
+
+    def email(self, mail=None, **fields):
+        self._add("email", mail, fields)
+
+    def emit(self, event, channel=None):
+        self._add("emit", {"event": event, "channel": channel}, {})
+
+    def sse(self, message=None, **fields):
+        self._add("sse", message, fields)
+
+    def s3(self, *_, **__):
+        raise NotImplementedError("pd.send.s3 is not there: call the bucket's API from an action")
 
 
 # ---- data stores
@@ -218,7 +238,7 @@ def with_stores(inputs, stores, state):
 class Pipedream:
     def __init__(self, call, inputs, steps, state):
         self.steps, self.inputs, self._state = steps, with_stores(inputs, call["stores"], state), state
-        self.flow, self.send = Flow(call, state), Send()
+        self.flow, self.send = Flow(call, state), Send(state)
         rerun = call.get("rerun") or {}
         self.context = dict(steps.get("trigger", {}).get("context", {}))
         self.context.update(
@@ -265,7 +285,7 @@ def print_traceback(error):
 # ---- one call
 def run(call, code, inputs, steps):
     global _current
-    state = _current = {"exports": {}, "asks": 0}
+    state = _current = {"exports": {}, "sends": [], "asks": 0}
     try:
         name = call["name"]
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
@@ -294,8 +314,8 @@ def answer(state, error):
     if len(exports) > LIMIT_EXPORT_BYTES:
         error = error or {"code": "RN_ETOOBIG", "text": f"the exports have more than {LIMIT_EXPORT_BYTES} bytes"}
         exports = "{}"
-    if not error and len(state.get("respond", "")) > LIMIT_EXPORT_BYTES // 2:
-        error = {"code": "RN_ETOOBIG", "text": f"the response has more than {LIMIT_EXPORT_BYTES // 2} bytes"}
+    if not error and len(state.get("respond", "")) + sum(map(len, state["sends"])) > LIMIT_EXPORT_BYTES // 2:
+        error = {"code": "RN_ETOOBIG", "text": f"the response and what is sent have more than {LIMIT_EXPORT_BYTES // 2} bytes"}
     members = ['"error":' + json.dumps(error)] if error else ['"ok":true']
     if not error:
         for name in ("exit", "flow"):
@@ -303,6 +323,8 @@ def answer(state, error):
                 members.append(f'"{name}":' + to_json(name, state[name]))
         if "respond" in state:
             members.append('"respond":' + state["respond"])
+        if state["sends"]:
+            members.append('"sends":[' + ",".join(state["sends"]) + "]")
     members.append('"exports":0')
     return ("{" + ",".join(members) + "}").encode(), exports.encode()
 
@@ -339,7 +361,7 @@ while True:
     try:
         body = answer(result, failure)
     except BaseException as error:
-        body = answer({"exports": {}}, {"code": "RN_EFAILED", "text": str(error)[:4000]})
+        body = answer({"exports": {}, "sends": []}, {"code": "RN_EFAILED", "text": str(error)[:4000]})
     try:
         sys.stdout.flush()
         sys.stderr.flush()

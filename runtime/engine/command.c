@@ -9,6 +9,7 @@ struct push {
     struct str event; /* a new event's text; ptr NULL: event_id */
     uint64_t event_id;
     const char *const *workflows;
+    char *const *triggers; /* of each workflow, over the detail's; NULL: the detail's */
     size_t workflow_count;
     struct json *detail;
     uint64_t run_ids[64];
@@ -30,16 +31,18 @@ static int apply_push(struct store_tx *tx, void *ctx, struct err *err)
         if (rc)
             return err_set(err, rc, "the event is not in the store any more");
     }
-    size_t size = 0;
-    char *detail = json_text(push->detail, &size);
     for (size_t i = 0; i < push->workflow_count && rc == 0; i++) {
+        size_t size = 0;
+        if (push->triggers)
+            json_set_string(push->detail, "trigger", push->triggers[i]);
+        char *detail = json_text(push->detail, &size);
         struct queue_entry entry = {.event_id = record.id,
                                     .workflow = str_from(push->workflows[i]),
                                     .detail = str_n(detail, size)};
         rc = queue_push(tx, &entry, err);
         push->run_ids[i] = entry.run_id;
+        free(detail);
     }
-    free(detail);
     return rc;
 }
 
@@ -151,23 +154,50 @@ int engine_run_workflow(struct engine *engine, const char *name, const struct js
     return rc;
 }
 
-/* The workflows that an event went to: those that its source feeds now. */
-static size_t subscribers_of(struct engine *engine, const char *emitter, const char **out,
-                             char **backing, size_t max)
+enum { REPLAYS_MAX = 64 };
+
+/* The workflows that an event went to: those that listen to its emitter's channel now. */
+struct listeners {
+    char *workflows[REPLAYS_MAX], *triggers[REPLAYS_MAX];
+    size_t count;
+};
+
+static void add_listener(struct listeners *list, const char *workflow, const char *trigger)
 {
+    if (list->count == REPLAYS_MAX)
+        return;
+    list->workflows[list->count] = xstrdup(workflow);
+    list->triggers[list->count++] = xstrdup(trigger);
+}
+
+static void listeners_of(struct engine *engine, const struct json *event, struct listeners *list)
+{
+    const char *emitter = json_get_c(event, "source"), *channel = json_get_c(event, "channel");
     struct instance *instance = instance_by_id(engine, emitter);
-    size_t count = 0;
-    if (!instance)
-        return 0;
-    pthread_mutex_lock(&instance->lock);
-    for (size_t i = 0; i < instance->subscriber_count && count < max; i++) {
-        backing[count] = xstrdup(instance->subscribers[i].workflow);
-        out[count] = backing[count];
-        count++;
+    channel = channel ? channel : "";
+    if (instance) {
+        pthread_mutex_lock(&instance->lock);
+        for (size_t i = 0; i < instance->subscriber_count; i++)
+            if (strcmp(instance->subscribers[i].channel, channel) == 0)
+                add_listener(list, instance->subscribers[i].workflow,
+                             instance->subscribers[i].trigger);
+        pthread_mutex_unlock(&instance->lock);
+        source_instance_unref(instance);
+        return;
     }
-    pthread_mutex_unlock(&instance->lock);
-    source_instance_unref(instance);
-    return count;
+    struct project *project = engine_project(engine);
+    struct listening listening = {.project = project, .emitter = emitter, .channel = channel};
+    while (listening_next(&listening))
+        add_listener(list, listening.workflow->id, listening.trigger->namespace_);
+    project_unref(project);
+}
+
+static void listeners_release(struct listeners *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->workflows[i]);
+        free(list->triggers[i]);
+    }
 }
 
 /* The path of the step from which a run is replayed: one that it has, or that of its failure. */
@@ -189,8 +219,9 @@ int engine_replay(struct engine *engine, const char *text, const char *workflow,
                   const char *from_step, struct json **ret, struct err *err)
 {
     uint64_t id = 0;
-    char *backing[64] = {0}, *trigger = NULL, *found = NULL;
-    const char *workflows[64];
+    char *trigger = NULL, *found = NULL;
+    const char *workflows[REPLAYS_MAX];
+    struct listeners listeners = {.count = 0};
     struct push push = {.engine = engine, .workflows = workflows, .detail = json_new_object()};
     int rc = 0;
     if (id_parse("run", str_from(text), &id) == 0) {
@@ -215,9 +246,8 @@ int engine_replay(struct engine *engine, const char *text, const char *workflow,
         if (rc == 0 && workflow)
             rc = find_workflow(engine, workflow, &found, &trigger, err);
         else if (rc == 0)
-            push.workflow_count = subscribers_of(engine, json_get_c(event, "source"), workflows,
-                                                 backing, COUNT_OF(backing));
-        if (rc == 0 && !found && !push.workflow_count)
+            listeners_of(engine, event, &listeners);
+        if (rc == 0 && !found && !listeners.count)
             rc = err_set(err, RN_ENOTFOUND,
                          "no workflow listens to the source of %s now: name one with --workflow",
                          text);
@@ -228,9 +258,11 @@ int engine_replay(struct engine *engine, const char *text, const char *workflow,
                      text);
     }
     if (found) {
-        backing[0] = found;
-        workflows[0] = found;
-        push.workflow_count = 1;
+        workflows[push.workflow_count++] = found;
+    } else {
+        push.triggers = listeners.triggers;
+        for (; push.workflow_count < listeners.count; push.workflow_count++)
+            workflows[push.workflow_count] = listeners.workflows[push.workflow_count];
     }
     json_set_string(push.detail, "replay_of", text);
     rc = rc ? rc : push_runs(&push, err);
@@ -244,8 +276,8 @@ int engine_replay(struct engine *engine, const char *text, const char *workflow,
             json_set_string(item, "workflow", workflows[i]);
         }
     }
-    for (size_t i = 0; i < COUNT_OF(backing); i++)
-        free(backing[i]);
+    listeners_release(&listeners);
+    free(found);
     free(trigger);
     json_free(push.detail);
     return rc;

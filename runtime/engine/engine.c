@@ -1,6 +1,7 @@
 /* Opening, starting, reloading and stopping: the order in which the parts come and go. */
 #include "engine/metrics.h"
 #include "engine/respond.h"
+#include "engine/sends.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -182,6 +183,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->dispatcher = dispatcher_new(engine);
     engine->scheduler = scheduler_new(engine);
     engine->responders = responders_new();
+    engine->outbox = outbox_new(engine);
     return deploy_load(engine, err);
 }
 
@@ -196,6 +198,8 @@ int engine_open(const struct engine_options *options, struct engine **ret,
     engine->catch_all = options->catch_all ? xstrdup(options->catch_all) : NULL;
     engine->calls_nothing = options->calls_nothing;
     engine->skips_waits = options->skips_waits;
+    engine->holds_sends = options->holds_sends;
+    engine->smtp_url = options->smtp_url ? xstrdup(options->smtp_url) : NULL;
     engine->started_ms = clock_now_ms();
     engine->rewrites = xcalloc(options->rewrite_count, sizeof(*engine->rewrites));
     engine->rewrite_count = options->rewrite_count;
@@ -256,6 +260,8 @@ int engine_start(struct engine *engine, struct err *err)
     if (rc == 0)
         loop_call(engine->loop, change_project, &change);
     project_unref(change.project);
+    if (rc == 0 && !engine->is_passive)
+        outbox_wake(engine->outbox, 0);
     return rc;
 }
 
@@ -339,6 +345,8 @@ void engine_stop(struct engine *engine, int grace_ms)
                  count.active, count.active == 1 ? " is" : "s are");
     while (atomic_load(&engine->retries))
         usleep(STOP_POLL_MS * 1000);
+    int64_t left_ms = until - clock_mono_ms();
+    outbox_stop(engine->outbox, left_ms > 0 ? (int)left_ms : 0);
 }
 
 static void unref_instance(void *value)
@@ -352,6 +360,7 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     atomic_store(&engine->is_stopping, true);
+    outbox_free(engine->outbox);
     accounts_free(engine->accounts);
     expr_engine_free(engine->expressions);
     supervisor_free(engine->supervisor, 1000);
@@ -383,6 +392,7 @@ void engine_free(struct engine *engine)
     free(engine->rewrites);
     json_free(engine->mocks);
     free(engine->catch_all);
+    free(engine->smtp_url);
     free(engine->ingest_url);
     free(engine->dir);
     free(engine->data_dir);

@@ -32,6 +32,8 @@ struct engine_options {
                               count; NULL: as runnel.yaml says. Copied */
     bool calls_nothing;    /* a step without a mock fails instead of being called */
     bool skips_waits;      /* delays and pauses between attempts take no time */
+    bool holds_sends;      /* what steps send ($.send) is written down and not sent */
+    const char *smtp_url;  /* mail goes there, whatever runnel.yaml says (the sandbox). Copied */
 };
 
 /* What the project says of the listeners; NULL where it says nothing that counts. Owned by the

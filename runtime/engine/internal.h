@@ -53,6 +53,7 @@ struct dispatcher;
 struct deployer;
 struct scheduler;
 struct responders;
+struct outbox;
 
 struct engine {
     char *dir;
@@ -75,6 +76,7 @@ struct engine {
     struct dispatcher *dispatcher; /* loop thread */
     struct scheduler *scheduler;   /* schedule.c */
     struct responders *responders; /* respond.c */
+    struct outbox *outbox;         /* outbox.c */
 
     pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
     struct project *project;
@@ -93,7 +95,8 @@ struct engine {
     int64_t started_ms;
     struct json *mocks; /* NULL: none; loop thread */
     char *catch_all;    /* NULL: none */
-    bool calls_nothing, skips_waits;
+    bool calls_nothing, skips_waits, holds_sends;
+    char *smtp_url;      /* instead of runnel.yaml's; NULL */
     char resume_key[32]; /* of the tokens in resume and cancel URLs; set once, at open */
 };
 

@@ -31,6 +31,8 @@ char *record_detail(const struct run *run)
     json_set_string(detail, "parent", run->parent);
     if (run->depth)
         json_set_integer(detail, "depth", run->depth);
+    if (run->hops)
+        json_set_integer(detail, "hops", run->hops);
     json_set_string(detail, "key", run->key);
     if (run->is_unstored)
         json_set_boolean(detail, "nostore", true);
@@ -58,6 +60,7 @@ void record_read_detail(struct run *run, const struct json *detail)
     run->key = copy_of(detail, "key");
     run->is_unstored = json_get_bool(detail, "nostore", false);
     run->depth = (int)json_get_i64(detail, "depth", 0);
+    run->hops = (int)json_get_i64(detail, "hops", 0);
     run->created_ms = json_get_i64(detail, "created_ms", id_ms(run->id));
     run->started_ms = json_get_i64(detail, "started_ms", 0);
 }
@@ -109,6 +112,7 @@ struct json *record_context(const struct run *run, const struct event_record *ev
     json_set_str(context, "emitter_id", event->emitter);
     json_set_string(context, "platform_version", "runnel");
     json_set_boolean(context, "replay", run->replay_of != NULL);
+    json_set_integer(context, "hops", run->hops);
     return context;
 }
 

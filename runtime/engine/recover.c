@@ -1,6 +1,7 @@
 /* Runs that a restart interrupted, or that left memory to wait, go on where they were: from what is
  * on disk (progress.h). Thread: the loop's. */
 #include "engine/run.h"
+#include "engine/sends.h"
 
 /* The workflow as the run began with it: the current file if it is the same text, else the kept
  * one. */
@@ -66,6 +67,7 @@ void run_load(struct dispatcher *d, uint64_t run_id, bool is_cancelled)
         rc = run_set_event(run, &event, &err);
     if (rc == 0)
         run->progress = progress_read(view, run_id, &run->last_position);
+    sends_load(run, view);
     store_view_end(view);
     dispatcher_adopt(d, run, workflow);
     if (!is_known)

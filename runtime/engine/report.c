@@ -263,9 +263,9 @@ struct json *report_run(const struct run_record *record)
         set_time(item, "ended", ended);
         json_set_integer(item, "duration_ms", ended - started);
     }
-    static const char *const kept[] = {"name",        "version", "trigger", "replay_of",
-                                       "replay_from", "parent",  "depth",   "key",
-                                       "exit_reason", "error",   "wake_ms"};
+    static const char *const kept[] = {"name",        "version",     "trigger", "replay_of",
+                                       "replay_from", "parent",      "depth",   "key",
+                                       "hops",        "exit_reason", "error",   "wake_ms"};
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (json_get(detail, kept[i]))
             (void)json_set(item, kept[i], json_copy(json_get(detail, kept[i])));
@@ -286,7 +286,7 @@ struct json *report_queued(const struct queue_entry *entry)
 
 static int each_step(void *ctx, const struct step_record *record)
 {
-    struct json *list = ctx, *intent = NULL, *result = NULL;
+    struct json *list = ctx, *intent = NULL, *result = NULL, *sends = NULL;
     struct json *item = json_append(list, json_new_object());
     if (json_parse_own(record->intent, &intent, NULL))
         intent = NULL;
@@ -319,6 +319,13 @@ static int each_step(void *ctx, const struct step_record *record)
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (json_get(result, kept[i]))
             (void)json_set(item, kept[i], json_copy(json_get(result, kept[i])));
+    if (record->sends.len && json_parse_own(record->sends, &sends, NULL) == 0) {
+        for (struct json *s = json_first_mut(sends); s; s = json_next_mut(s)) {
+            json_remove(s, "sealed");
+            json_remove(s, "path");
+        }
+        (void)json_set(item, "sends", sends);
+    }
     json_free(intent);
     json_free(result);
     return 0;
@@ -400,13 +407,37 @@ static int each_source_log(void *ctx, struct str key, struct str value)
     return 0;
 }
 
+/* What came of the deliveries, as lines of the step's log. */
+static void add_send_lines(struct json *list, const struct json *sends, const char *run,
+                           const char *step)
+{
+    for (const struct json *s = json_first(sends); s; s = json_next(s)) {
+        const char *kind = json_get_c(s, "kind"), *error = json_get_c(s, "error"),
+                   *url = json_get_c(s, "url");
+        if (!json_get(s, "done_ms") && !error)
+            continue;
+        bool is_sent = str_eq_c(json_get_text(s, "state"), "sent");
+        struct json *line = json_append(list, json_new_object());
+        char *text = xasprintf("$.send.%s %s%s%s%s%s", kind, json_get_c(s, "state"), url ? " " : "",
+                               url ? url : "", error ? ": " : "", error ? error : "");
+        json_set_integer(line, "ts", json_get_i64(s, "done_ms", 0));
+        json_set_string(line, "level", is_sent ? "info" : "warn");
+        json_set_string(line, "text", text);
+        json_set_string(line, "run", run);
+        json_set_string(line, "step", step);
+        free(text);
+    }
+}
+
 static void run_logs(struct engine *engine, const char *id, struct json *list)
 {
     struct json *run = NULL;
     if (engine_run_detail(engine, id, &run, NULL))
         return;
-    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s)) {
         add_lines(list, json_get(s, "logs"), "run", id, json_get_c(s, "namespace"));
+        add_send_lines(list, json_get(s, "sends"), id, json_get_c(s, "namespace"));
+    }
     json_free(run);
 }
 

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "engine/metrics.h"
 #include "engine/respond.h"
+#include "engine/sends.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ static void drop_pending(struct run *run)
         next = p->next;
         free(p->intent);
         free(p->result);
+        free(p->sends);
         free(p);
     }
     run->pending = NULL;
@@ -47,6 +49,7 @@ void run_drop(struct run *run)
     project_unref(run->project);
     progress_free(run->progress);
     drop_pending(run);
+    sends_free(run);
     free(run->trigger);
     free(run->replay_of);
     free(run->replay_from);
@@ -140,6 +143,12 @@ void run_keep_result(struct run *run, uint32_t position, uint32_t attempt, struc
     json_free(result);
 }
 
+void run_keep_sends(struct run *run, uint32_t position, uint32_t attempt, struct json *sends)
+{
+    pending_add(run, position, attempt)->sends = json_text(sends, NULL);
+    json_free(sends);
+}
+
 /* ---- committing */
 
 struct commit {
@@ -153,6 +162,7 @@ struct commit {
     char *error_workflow, *error_trigger, *error_event; /* for settings.on_error; NULL */
     uint64_t error_run;                                 /* out */
     struct child_call *call;
+    struct ending *ending; /* what the run sends; NULL: nothing */
     int code;
     struct err err;
     struct strand *strand;
@@ -168,11 +178,14 @@ static int put_steps(struct store_tx *tx, const struct commit *c, struct err *er
                                    .position = p->position,
                                    .attempt = p->attempt,
                                    .intent = str_from(p->intent),
-                                   .result = str_from(p->result)};
+                                   .result = str_from(p->result),
+                                   .sends = str_from(p->sends)};
         if (p->intent)
             rc = step_put_intent(tx, &step, err);
-        else
+        else if (p->result)
             rc = step_put_result(tx, &step, err);
+        else
+            rc = step_put_sends(tx, &step, err);
     }
     return rc;
 }
@@ -208,6 +221,7 @@ static int put_call(struct store_tx *tx, const struct commit *c, struct err *err
     json_set_string(detail, "trigger", call->trigger);
     json_set_string(detail, "parent", c->run->id_text);
     json_set_integer(detail, "depth", c->run->depth + 1);
+    json_set_integer(detail, "hops", c->run->hops);
     char *emitter = xasprintf("workflows/%s", c->run->workflow->id);
     int rc = push_event(tx, emitter, "called by a workflow", call->event, call->workflow, detail,
                         &call->run_id, err);
@@ -248,6 +262,7 @@ static int apply_commit(struct store_tx *tx, void *ctx, struct err *err)
     rc = rc ? rc : put_steps(tx, c, err);
     rc = rc || !c->call ? rc : put_call(tx, c, err);
     rc = rc || !c->error_workflow ? rc : put_error_event(tx, c, err);
+    rc = rc || !c->ending ? rc : ending_apply(tx, c->ending, err);
     rc = rc ? rc : run_put(tx, &c->record, err);
     if (rc == 0 && c->keeps_nothing) {
         rc = run_delete(tx, c->record.id, err);
@@ -265,6 +280,7 @@ static void commit_free(struct commit *c)
         next = p->next;
         free(p->intent);
         free(p->result);
+        free(p->sends);
         free(p);
     }
     if (c->call) {
@@ -273,6 +289,7 @@ static void commit_free(struct commit *c)
         free(c->call->event);
         free(c->call);
     }
+    ending_free(c->ending);
     free(c->error_workflow);
     free(c->error_trigger);
     free(c->error_event);
@@ -315,6 +332,8 @@ static void commit_settled(void *ctx)
     }
     if (c->error_workflow && c->code == 0)
         begin_pushed(run, c->error_workflow, c->error_run);
+    if (c->ending && c->code == 0)
+        ending_committed(run->engine, c->ending);
     struct strand *strand = c->strand;
     void (*then)(struct strand *) = c->then;
     void (*then_run)(struct run *) = c->then_run;
@@ -410,16 +429,8 @@ static void ended(struct run *run)
     dispatcher_run_left(run->dispatcher, run, true);
 }
 
-/* The event of settings.on_error: the model's $errors. */
-static void add_error_event(struct commit *c, const struct run *run)
+char *run_error_event(const struct run *run)
 {
-    const struct workflow *workflow = run->workflow;
-    const struct workflow *target =
-        workflow->error_workflow
-            ? project_workflow(run->project, str_from(workflow->error_workflow))
-            : NULL;
-    if (!target || strcmp(run->end_status, "failed") != 0)
-        return;
     char ts[CLOCK_TEXT_MAX];
     clock_format(run->ended_ms, ts);
     struct json *event = json_new_object();
@@ -431,8 +442,22 @@ static void add_error_event(struct commit *c, const struct run *run)
     json_set_string(error, "cellId", json_get_c(run->error, "step"));
     json_set_string(error, "ts", ts);
     json_set_string(error, "stack", json_get_c(run->error, "text"));
-    c->error_event = json_text(event, NULL);
+    char *text = json_text(event, NULL);
     json_free(event);
+    return text;
+}
+
+/* The event of settings.on_error. */
+static void add_error_event(struct commit *c, const struct run *run)
+{
+    const struct workflow *workflow = run->workflow;
+    const struct workflow *target =
+        workflow->error_workflow
+            ? project_workflow(run->project, str_from(workflow->error_workflow))
+            : NULL;
+    if (!target || strcmp(run->end_status, "failed") != 0)
+        return;
+    c->error_event = run_error_event(run);
     c->error_workflow = xstrdup(target->id);
     c->error_trigger = xstrdup(target->trigger_count ? target->triggers[0].namespace_ : "trigger");
 }
@@ -446,6 +471,7 @@ static void commit_end(struct run *run)
     struct commit *c = commit_new(run, RUN_ENDED);
     c->keeps_nothing = run->is_unstored || run->workflow->keeps_no_history;
     add_error_event(c, run);
+    c->ending = ending_new(run);
     c->then_run = ended;
     commit_again(c);
 }

@@ -108,7 +108,7 @@ struct strand {
 struct pending {
     struct pending *next;
     uint32_t position, attempt;
-    char *intent, *result; /* JSON texts; NULL: not this one */
+    char *intent, *result, *sends; /* JSON texts; NULL: not this one */
 };
 
 struct run {
@@ -126,6 +126,7 @@ struct run {
     char *replay_from; /* the path of the step from which on it is a replay; NULL: all */
     char *parent;      /* the run that called this workflow; NULL */
     int depth;         /* of such calls */
+    int hops;          /* workflows that started each other by what they emit, up to this run */
     char *key;         /* settings.concurrency.key; NULL */
     bool holds_slot;   /* counts against the workflow's workers */
     bool is_unstored;  /* nothing of it is kept once it has ended (runnel-nostore) */
@@ -147,6 +148,8 @@ struct run {
     const char *end_status; /* NULL: not yet */
     struct json *error;     /* {code, text, step} */
     char *exit_reason;
+    struct send *sends; /* what its steps want to be sent when it has ended (sends.h) */
+    size_t send_count, send_bytes;
     struct json *response;    /* the first $.respond: {status, headers, body, immediate} */
     struct run *next, **self; /* in the dispatcher's list */
 };
@@ -180,9 +183,10 @@ const struct json *run_env(const struct run *run);
 const char *run_public_url(const struct run *run);
 /* Begins, or goes on with what is on disk. The run may be gone when this returns. */
 void run_begin(struct run *run);
-/* The next commit writes this. Takes `result`; `intent` is copied. */
+/* The next commit writes this. Takes `result` and `sends`; `intent` is copied. */
 void run_keep_intent(struct run *run, uint32_t position, uint32_t attempt, const char *intent);
 void run_keep_result(struct run *run, uint32_t position, uint32_t attempt, struct json *result);
+void run_keep_sends(struct run *run, uint32_t position, uint32_t attempt, struct json *sends);
 /* Commits what is pending, then calls `then` on the loop with the strand, or drops it if it was
  * abandoned meanwhile. `call`: see struct child_call; taken; NULL: none. */
 struct child_call {
@@ -200,6 +204,8 @@ void run_finish(struct run *run, const char *status, struct json *error);
 void run_settle(struct run *run);
 void run_cancel(struct run *run);
 struct json *run_error(int code, const char *text, const char *step);
+/* The model's event of a run that has failed, as text; the caller frees. */
+char *run_error_event(const struct run *run);
 /* What a response step or an action said; the first one counts. Takes `response`. */
 void run_respond(struct run *run, struct json *response);
 

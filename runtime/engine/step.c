@@ -2,6 +2,7 @@
  * comes from elsewhere is posted to it. */
 #include "base/fault.h"
 #include "engine/run.h"
+#include "engine/sends.h"
 
 enum {
     LOSSES_MAX = 3,      /* attempts lost with a host process that do not count */
@@ -20,6 +21,7 @@ struct answer {
     char *exit_reason;
     struct json *flow;     /* {"kind":"delay"|"suspend"|"rerun", …}; NULL */
     struct json *response; /* of $.respond; NULL */
+    struct json *sends;    /* of $.send; NULL */
 };
 
 static void succeed(struct strand *strand, struct answer *answer)
@@ -154,6 +156,7 @@ static void answer_free(struct answer *answer)
     json_free(answer->exports);
     json_free(answer->flow);
     json_free(answer->response);
+    json_free(answer->sends);
     free(answer->exit_reason);
     free(answer);
 }
@@ -184,6 +187,16 @@ static void say_timeout(const struct strand *strand, struct plugin_error *error)
     free(text);
 }
 
+/* What it wants to send is part of what it has done: if that cannot be, it has failed. */
+static void check_sends(struct answer *answer)
+{
+    struct err err = ERR_INIT;
+    if (answer->error.code || !answer->sends)
+        return;
+    answer->error.code = sends_take(answer->strand, answer->sends, &err);
+    (void)snprintf(answer->error.text, sizeof(answer->error.text), "%s", err.text);
+}
+
 static void take_answer(void *ctx)
 {
     struct answer *answer = ctx;
@@ -192,6 +205,7 @@ static void take_answer(void *ctx)
     dispatcher_call_ended(run->dispatcher);
     fault_point("step.after_call");
     strand->state = STRAND_READY;
+    check_sends(answer);
     if (strand->is_abandoned) {
         keep_abandoned(strand, answer);
         strand_drop(strand);
@@ -233,6 +247,7 @@ static void answered(void *ctx, const struct call_result *result)
         answer->exit_reason = xstrdup(json_get_c(exit, "reason"));
     answer->flow = json_take(json, "flow");
     answer->response = json_take(json, "respond");
+    answer->sends = json_take(json, "sends");
     json_free(json);
     loop_post(answer->strand->run->engine->loop, take_answer, answer);
 }

@@ -115,6 +115,9 @@ const char *env_value(const struct load *load, const char *name);
 /* ------------------------------------------------------------ runnel.yaml (settings.c) */
 
 void settings_read(struct file *file, const struct json *root);
+/* smtp.c */
+void smtp_read(struct file *file, const struct json *root);
+void smtp_release(struct smtp *smtp);
 /* accounts.c */
 void accounts_read(struct file *file, const struct json *accounts);
 
@@ -172,9 +175,16 @@ void source_read_dedupe(const struct file *file, const struct json *object, stru
 struct workflow *workflow_read(struct load *load, const char *id, const char *name,
                                struct str text);
 void workflow_read_triggers(struct file *file, const struct json *root, struct workflow *workflow);
+/* `workflow:` of a trigger (listens.c) */
+void listen_read(struct file *file, const struct json *item, struct workflow *workflow,
+                 struct trigger *trigger);
+/* Warns of workflows that start each other in a circle. When all have been read. */
+void listens_check(struct load *load);
 void workflow_read_steps(struct file *file, const struct json *root, struct workflow *workflow);
 /* Reports a text that is no workflow's id, with the nearest. */
 void workflow_check_id(const struct file *file, const struct json *value);
+/* The same for an id that is part of the text. */
+void workflow_check_named(const struct file *file, const struct json *value, struct str id);
 /* settings: and env: (workflow_settings.c) */
 void workflow_read_settings(struct file *file, const struct json *root, struct workflow *workflow);
 void project_add_source(struct project *project, struct source *source);

@@ -70,6 +70,7 @@ void project_unref(struct project *project)
         free(project->rewrites[i].to);
     }
     free(project->rewrites);
+    smtp_release(&project->smtp);
     json_free(project->env);
     for (size_t i = 0; i < project->workflow_count; i++)
         workflow_free(project->workflows[i]);
@@ -245,6 +246,7 @@ int project_load_with(const struct project_options *options, const struct lookup
     load_sources(&load);
     load_workflows(&load);
     load.project->env = env_collect(&load);
+    listens_check(&load);
     problems_sort(problems);
     *ret = load.project;
     load.project = NULL;

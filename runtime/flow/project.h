@@ -22,6 +22,15 @@ struct rewrite {
     char *from, *to;
 };
 
+/* `smtp:` of runnel.yaml. */
+struct smtp {
+    char *url;                 /* smtp:// or smtps://; NULL: no mail */
+    char *from;                /* address, with or without a name */
+    char *to;                  /* who gets what has no `to`; NULL: nobody */
+    char *username, *password; /* NULL: none */
+    bool needs_tls;            /* smtp:// with STARTTLS or not at all */
+};
+
 struct project {
     char *dir;        /* absolute */
     char *data_dir;   /* absolute; <dir>/.runnel unless said otherwise */
@@ -35,6 +44,7 @@ struct project {
     size_t egress_allow_count;
     struct rewrite *rewrites;
     size_t rewrite_count;
+    struct smtp smtp;
     struct {
         size_t body;
         uint64_t store;
@@ -78,14 +88,21 @@ struct source {
     struct json *env;  /* the variables of the workflow that declares it; NULL */
 };
 
-enum trigger_kind { TRIGGER_SOURCE, TRIGGER_HTTP, TRIGGER_SCHEDULE, TRIGGER_MANUAL };
+enum trigger_kind {
+    TRIGGER_SOURCE,
+    TRIGGER_WORKFLOW, /* what another workflow emits */
+    TRIGGER_HTTP,
+    TRIGGER_SCHEDULE,
+    TRIGGER_MANUAL
+};
 
 struct trigger {
     /* the first trigger's event is steps.trigger whatever its namespace; also steps.<namespace> */
     char *namespace_;
     enum trigger_kind kind;
-    char *source;  /* TRIGGER_SOURCE: a source's id */
-    char *channel; /* of the source's emits; "" the default one */
+    char *source;     /* TRIGGER_SOURCE: a source's id; TRIGGER_WORKFLOW: "workflows/<id>" */
+    char *channel;    /* of the emits; "" the default one */
+    int line, column; /* TRIGGER_WORKFLOW: where it stands in the file */
     /* HTTP, schedule: the mapping behind the kind, as the file has it; manual: {"sample":…} or NULL
      */
     struct json *config;
@@ -253,6 +270,17 @@ struct json *project_env_with(const struct project *project, const struct json *
 void workflow_free(struct workflow *workflow);
 
 const struct workflow *project_workflow(const struct project *project, struct str id_or_name);
+/* The triggers that listen to what a workflow emits on a channel ("" the default one), those of
+ * inactive workflows left out. Set the first three; false: there is no further one. */
+struct listening {
+    const struct project *project;
+    const char *emitter; /* "workflows/<id>" */
+    const char *channel;
+    const struct workflow *workflow;
+    const struct trigger *trigger;
+    size_t next_workflow, next_trigger;
+};
+bool listening_next(struct listening *listening);
 const struct source *project_source(const struct project *project, struct str id);
 /* The files whose change means that the project is to be read again (paths, freed with free each
  * and the list). */

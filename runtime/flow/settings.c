@@ -239,8 +239,8 @@ static void read_env(struct file *file, const struct json *root)
 
 void settings_read(struct file *file, const struct json *root)
 {
-    static const char *const keys[] = {"listen", "admin",  "public_url", "tls", "accounts",
-                                       "egress", "limits", "env",        NULL};
+    static const char *const keys[] = {"listen", "admin",  "public_url", "tls",  "accounts",
+                                       "egress", "limits", "env",        "smtp", NULL};
     struct project *project = file->load->project;
     if (json_is(root, JSON_NULL))
         return; /* an empty file: everything by default */
@@ -255,6 +255,7 @@ void settings_read(struct file *file, const struct json *root)
     read_tls(file, root, project);
     read_egress(file, root, project);
     read_limits(file, root, project);
+    smtp_read(file, root);
     read_env(file, root);
     accounts_read(file, field(file, root, "accounts", JSON_OBJECT));
 }

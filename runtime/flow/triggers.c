@@ -6,7 +6,7 @@
 
 enum { TRIGGERS_MAX = 100 };
 
-static const char *const kinds[] = {"uses", "source", "http", "schedule", "manual"};
+static const char *const kinds[] = {"uses", "source", "workflow", "http", "schedule", "manual"};
 
 static bool has_kind(const struct json *item, const char *kind)
 {
@@ -70,7 +70,8 @@ static void read_shared(struct file *file, const struct json *item, struct workf
         str_starts(str_from(name), "sources/") ? xstrdup(name) : xasprintf("sources/%s", name);
     for (size_t i = 0; i < workflow->trigger_count; i++)
         if (workflow->triggers[i].source &&
-            strcmp(workflow->triggers[i].source, trigger->source) == 0)
+            strcmp(workflow->triggers[i].source, trigger->source) == 0 &&
+            strcmp(workflow->triggers[i].channel, trigger->channel) == 0)
             at_value(file, value,
                      "another trigger of this workflow has the source \"%s\" already: each event "
                      "would run it twice",
@@ -154,9 +155,9 @@ static void read_manual(struct file *file, const struct json *item, struct trigg
 
 static void check_trigger_keys(struct file *file, const struct json *item)
 {
-    static const char *const keys[] = {"namespace", "uses",     "props",  "dynamic_props",
-                                       "source",    "channel",  "id",     "dedupe",
-                                       "http",      "schedule", "manual", NULL};
+    static const char *const keys[] = {"namespace", "uses",   "props",  "dynamic_props", "source",
+                                       "channel",   "id",     "dedupe", "workflow",      "http",
+                                       "schedule",  "manual", NULL};
     static const char *const slips[][2] = {{"timer", "schedule: { every: 15m }"},
                                            {"cron", "schedule: { cron: \"0 9 * * 1-5\" }"},
                                            {"every", "schedule: { every: 15m }"}};
@@ -194,7 +195,8 @@ static void read_trigger(struct file *file, const struct json *item, struct work
             kind = kinds[i];
         else
             at_name(file, json_get(item, kinds[i]),
-                    "a trigger has one of \"uses\", \"source\", \"http\", \"schedule\" and "
+                    "a trigger has one of \"uses\", \"source\", \"workflow\", \"http\", "
+                    "\"schedule\" and "
                     "\"manual\": \"%s\" is here beside \"%s\"",
                     kinds[i], kind);
     }
@@ -203,7 +205,8 @@ static void read_trigger(struct file *file, const struct json *item, struct work
         if (!has_later_kind)
             at_value(file, item,
                      "a trigger needs \"uses\" (a source's key), \"source\" (a file of sources/), "
-                     "\"http: {}\", \"schedule: { … }\" or \"manual: true\"");
+                     "\"workflow\" (one that emits), \"http: {}\", \"schedule: { … }\" or "
+                     "\"manual: true\"");
     } else if (strcmp(kind, "manual") == 0) {
         read_manual(file, item, trigger);
     } else if (strcmp(kind, "schedule") == 0) {
@@ -212,6 +215,9 @@ static void read_trigger(struct file *file, const struct json *item, struct work
     } else if (strcmp(kind, "http") == 0) {
         trigger->kind = TRIGGER_HTTP;
         read_http(file, item, trigger);
+    } else if (strcmp(kind, "workflow") == 0) {
+        trigger->kind = TRIGGER_WORKFLOW;
+        listen_read(file, item, workflow, trigger);
     } else {
         trigger->kind = TRIGGER_SOURCE;
         if (strcmp(kind, "source") == 0)
@@ -223,8 +229,10 @@ static void read_trigger(struct file *file, const struct json *item, struct work
     if (kind && strcmp(kind, "http") == 0 && json_get(item, "dedupe"))
         at_name(file, json_get(item, "dedupe"),
                 "\"dedupe\" of an HTTP trigger stands inside: http: { dedupe: { id: … } }");
+    bool has_channel = trigger->kind == TRIGGER_WORKFLOW;
     for (size_t i = 0; kind && trigger->kind != TRIGGER_SOURCE && i < COUNT_OF(of_sources); i++)
-        if (json_get(item, of_sources[i]))
+        if (json_get(item, of_sources[i]) &&
+            !(has_channel && strcmp(of_sources[i], "channel") == 0))
             at_name(file, json_get(item, of_sources[i]),
                     "\"%s\" belongs to a source; a trigger with \"%s\" has none", of_sources[i],
                     kind);

@@ -5,11 +5,16 @@
 
 void workflow_check_id(const struct file *file, const struct json *value)
 {
+    workflow_check_named(file, value, json_str(value));
+}
+
+void workflow_check_named(const struct file *file, const struct json *value, struct str id)
+{
     const struct load *load = file->load;
     struct nearest nearest;
-    nearest_init(&nearest, json_str(value));
+    nearest_init(&nearest, id);
     for (size_t i = 0; i < load->workflow_id_count; i++) {
-        if (str_eq_c(json_str(value), load->workflow_ids[i]))
+        if (str_eq_c(id, load->workflow_ids[i]))
             return;
         nearest_offer(&nearest, load->workflow_ids[i]);
     }

@@ -13,9 +13,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 POINTS = sorted({name for path in (ROOT / "runtime").rglob("*.c") for name in re.findall(r'fault_point\("([a-z_.]+)"\)', path.read_text())})
 AT = {"store": (1, 40, 150), "source": (2, 40), "step": (3, 60, 130), "run": (2, 40)}  # the n-th passage, per round
 DEPLOY = [p for p in POINTS if p.startswith("deploy.")]
-# The points of the clock are met in test_schedule.py.
+# The points of the clock are met in test_schedule.py, those of the outbox in test_sends.py.
 LOAD = [p for p in POINTS if p.split(".")[0] in AT]
-assert set(POINTS) == {*DEPLOY, *LOAD, *(p for p in POINTS if p.startswith("schedule."))}, f"which test meets them? {POINTS}"
+assert set(POINTS) == {*DEPLOY, *LOAD, *(p for p in POINTS if p.startswith(("schedule.", "outbox.")))}, f"which test meets them? {POINTS}"
 SENDERS, EVENTS = 4, 400
 
 project = TrialProject()

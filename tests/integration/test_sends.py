@@ -1,0 +1,251 @@
+"""$.send: what runs send when they have ended, on the real binary: HTTP requests, emits that start other workflows, over kill -9."""
+import base64
+import http.server
+import json
+import threading
+import time
+
+from harness import Project, eventually, post
+
+got, answers, lock = [], [], threading.Lock()
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        with lock:
+            got.append({"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body})
+            status, headers = answers.pop(0) if answers else (200, {})
+        self.send_response(status)
+        for name, value in {**headers, "content-length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = answer
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+HERE = f"http://127.0.0.1:{server.server_port}"
+project = Project()
+
+
+def write(name, text):
+    with open(f"{project.dir}/workflows/{name}.yaml", "w") as out:
+        out.write(text)
+
+
+def code(name, text, language="node", triggers="- manual: true", head=""):
+    body = "\n".join(f"      {line}" for line in text.replace("HERE", HERE).splitlines())
+    write(name, f"{head}triggers:\n{triggers}\nsteps:\n- namespace: send\n  language: {language}\n  code: |\n{body}\n")
+
+
+def start(name, event=None):
+    return json.loads(project.run("run", name, "--event", json.dumps(event or {}), "--no-wait", "--json").stdout)["run"]
+
+
+def run(name, event=None):
+    return project.json("inspect", start(name, event), "--wait")
+
+
+def sends(run_id):
+    return [s for step in project.json("inspect", run_id)["steps"] for s in step.get("sends", [])]
+
+
+def settled(run_id):
+    eventually(f"what {run_id} sent is settled", lambda: all(s["state"] not in ("waiting", "queued", "retrying") for s in sends(run_id)))
+    return sends(run_id)
+
+
+def events(**query):
+    return project.every("events", **query)
+
+
+def listen(name, of, channel=None, extra=""):
+    code(name, "return [steps.trigger.event, steps.trigger.context.hops]",
+         triggers=f"- workflow: {of}\n" + (f"  channel: {channel}\n" if channel else "") + extra)
+
+
+try:
+    code("http", """
+$.send.http({ method: "POST", url: "HERE/in?a=1", params: { b: ["x y", 2] }, data: { n: 12345678901234567890n, text: "ä" },
+  headers: { "X-One": "1", Authorization: "Bearer of-nobody" } });
+$.send.http({ url: "HERE/plain", data: "as it is", method: "put", auth: { username: "u", password: "very-secret" } });
+$.send.http({ url: "HERE/get" });
+return got()
+function got() { return "returned" }
+""")
+    code("python", """
+def handler(pd):
+    pd.send.http(method="POST", url="HERE/py", data={"x": [1, None]})
+    pd.send.http({"url": "HERE/py2"})
+    pd.send.emit({"from": "python"}, "snakes")
+    return 1
+""", "python")
+    code("emitter", """
+$.send.emit({ n: steps.trigger.event.n, big: 9007199254740993n });
+$.send.emit("a text", "orders");
+return 1
+""")
+    listen("first", "emitter")
+    listen("second", "workflows/emitter.yaml")
+    listen("orders", "emitter", "orders")
+    listen("snakes", "python", "snakes")
+    code("echo", "$.send.emit(steps.trigger.event.n ?? 1)", triggers="- manual: true\n- workflow: echo\n  namespace: again")
+    write("partly", f"""triggers:
+- manual: true
+steps:
+- namespace: good
+  language: node
+  code: |
+    $.send.http({{ url: "{HERE}/good" }}); $.send.emit({{ from: "good" }})
+- namespace: bad
+  retry: {{ attempts: 1 }}
+  language: node
+  code: |
+    $.send.http({{ url: "{HERE}/bad" }}); throw new Error("it was too much")
+""")
+    listen("told", "partly", "$errors")
+    code("wrong", "$.send.http(steps.trigger.event)")
+    code("mail", "$.send.email({ subject: 's', text: 't' })")
+    checked = project.run("check")
+    assert "the workflow listens to itself" in checked.stdout + checked.stderr, checked
+    assert project.up(), open(f"{project.dir}/up.log").read()
+
+    # ---- HTTP: as it was asked, with a key, after the run; secrets are not shown
+    done = run("http")
+    assert done["status"] == "succeeded", done
+    shown = settled(done["id"])
+    assert [(s["state"], s["status"], s["tries"]) for s in shown] == [("sent", 200, 1)] * 3, shown
+    assert shown[0]["headers"] == {"X-One": "1", "Authorization": "[redacted]"} and shown[0]["data"]["n"] == 12345678901234567890, shown
+    assert "very-secret" not in json.dumps(project.json("inspect", done["id"])) and "sealed" not in json.dumps(shown), shown
+    by_path = {r["path"]: r for r in got}
+    posted = by_path["/in?a=1&b=x%20y&b=2"]
+    assert posted["method"] == "POST" and json.loads(posted["body"]) == {"n": 12345678901234567890, "text": "ä"}, posted
+    assert posted["headers"]["content-type"] == "application/json" and posted["headers"]["x-one"] == "1", posted
+    assert posted["headers"]["authorization"] == "Bearer of-nobody" and len(posted["headers"]["idempotency-key"]) == 32, posted
+    assert by_path["/plain"]["method"] == "PUT" and by_path["/plain"]["body"] == "as it is", by_path["/plain"]
+    assert by_path["/plain"]["headers"]["authorization"] == "Basic " + base64.b64encode(b"u:very-secret").decode()
+    assert by_path["/get"]["method"] == "GET" and len({r["headers"]["idempotency-key"] for r in got}) == 3, got
+    text = project.run("inspect", done["id"]).stdout
+    assert "sends" in text and "/in?a=1&b=x%20y&b=2" in text and "sent" in text, text
+    assert any("$.send.http" in line["text"] for line in project.json("logs", done["id"])), project.json("logs", done["id"])
+
+    # ---- what cannot be sent fails the step, and says why
+    for wrong, why in (({"url": "ftp://x"}, "begins with http://"), ({"url": HERE, "body": 1}, 'takes no "body"'), ({}, 'needs "url"'),
+                       ({"url": HERE, "header": {}}, 'did you mean "headers"'), ({"url": HERE, "headers": {"a": "b\nc"}}, "none that HTTP allows")):
+        failed = run("wrong", wrong)
+        assert failed["status"] == "failed" and why in failed["error"]["text"], failed["error"]
+    failed = run("mail")
+    assert failed["status"] == "failed" and "add: smtp: {" in failed["error"]["text"], failed
+
+    # ---- retries: with the same key; 4xx is final
+    got.clear()
+    answers[:] = [(503, {"retry-after": "0"}), (429, {"retry-after": "0"})]
+    code("one", '$.send.http({ url: "HERE/one" })')
+    eventually("it is deployed", lambda: any(w["id"] == "one" for w in project.json("workflows")))
+    shown = settled(run("one")["id"])
+    assert shown[0]["state"] == "sent" and shown[0]["tries"] == 3 and len({r["headers"]["idempotency-key"] for r in got}) == 1, (shown, got)
+    answers[:] = [(404, {})]
+    shown = settled(run("one")["id"])
+    assert shown[0]["state"] == "failed" and shown[0]["status"] == 404 and shown[0]["tries"] == 1 and "404" in shown[0]["error"], shown
+
+    # ---- emits: an event of the workflow, a run of each that listens
+    done = run("emitter", {"n": 7})
+    for name, expected in (("first", {"n": 7, "big": 9007199254740993}), ("second", {"n": 7, "big": 9007199254740993}), ("orders", "a text")):
+        eventually(f"{name} ran", lambda: [r["status"] for r in project.json("runs", "-w", name)] == ["succeeded"])
+        child = project.json("inspect", project.json("runs", "-w", name)[0]["id"])
+        assert child["steps"][0]["exports"]["$return_value"] == [expected, 1], child
+    emitted = events(source="workflows/emitter")
+    assert [(e.get("channel"), e["source"]) for e in emitted] == [("orders", "workflows/emitter"), (None, "workflows/emitter")], emitted
+    assert [s["event_id"] for s in sends(done["id"])] == [e["id"] for e in emitted[::-1]], (sends(done["id"]), emitted)
+    replayed = project.json("replay", emitted[1]["id"])
+    assert sorted(r["workflow"] for r in replayed) == ["first", "second"], replayed
+    eventually("they ran again", lambda: len(project.json("runs", "-w", "second")) == 2)
+    run("python")
+    eventually("snakes ran", lambda: [r["status"] for r in project.json("runs", "-w", "snakes")] == ["succeeded"])
+
+    # ---- a chain ends
+    run("echo", {"n": 1})
+    eventually("the chain has ended", lambda: len(project.json("runs", "-w", "echo", "-n", "100")) == 17
+               and all(r["status"] == "succeeded" for r in project.json("runs", "-w", "echo", "-n", "100")))
+    last = sends(project.json("runs", "-w", "echo")[0]["id"])
+    assert last[0]["state"] == "refused" and "16 times already" in last[0]["error"], last
+
+    # ---- a failed run: what completed steps sent goes out, what the failing one sent does not; $errors
+    got.clear()
+    failed = run("partly")
+    assert failed["status"] == "failed", failed
+    assert [s["state"] for s in settled(failed["id"])] == ["sent", "sent"], sends(failed["id"])
+    assert [r["path"] for r in got] == ["/good"], got
+    eventually("told of the error", lambda: [r["status"] for r in project.json("runs", "-w", "told")] == ["succeeded"])
+    event = project.json("inspect", project.json("runs", "-w", "told")[0]["id"])["trigger_event"]
+    assert event["channel"] == "$errors" and "it was too much" in event["event"]["error"]["message"], event
+
+    # ---- killed between the end of the run and the delivery: delivered by the next process; emitted once
+    for fault, deliveries in (("run.before_end:1", 1), ("outbox.before_send:1", 1), ("outbox.sent:1", 2)):
+        project.stop()
+        got.clear()
+        code("both", '$.send.http({ url: "HERE/both" }); $.send.emit({ a: 1 }); return 1')
+        listen("heard", "both")
+        assert project.up()
+        before = len(events(source="workflows/both"))
+        project.stop()
+        assert project.up(fault=fault)
+        start("both")
+        eventually("killed", lambda: project.up_process.poll() is not None)
+        assert project.up()
+        runs = project.json("runs", "-w", "both")
+        eventually("it ended", lambda: project.json("runs", "-w", "both")[0]["status"] == "succeeded")
+        assert settled(runs[0]["id"])[0]["state"] == "sent", sends(runs[0]["id"])
+        assert len(got) == deliveries and len({r["headers"]["idempotency-key"] for r in got}) == 1, (fault, got)
+        assert len(events(source="workflows/both")) == before + 1, (fault, events(source="workflows/both"))
+        eventually("heard", lambda: len([r for r in project.json("runs", "-w", "heard") if r["status"] == "succeeded"]) == before + 1)
+
+    # ---- nobody is there for long: it waits on disk, and other deliveries go on
+    closed = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    address = f"http://127.0.0.1:{closed.server_port}"
+    closed.server_close()
+    code("gone", f'$.send.http({{ url: "{address}/x" }})')
+    eventually("it is deployed", lambda: any(w["id"] == "gone" for w in project.json("workflows")))
+    done = run("gone")
+    eventually("it waits for the next try", lambda: sends(done["id"])[0]["state"] == "retrying")
+    assert sends(done["id"])[0]["next_ms"] > time.time() * 1000, sends(done["id"])
+    assert settled(run("http")["id"])[0]["state"] == "sent"
+    project.stop()
+
+    # ---- without a runtime: `runnel run` delivers what its run has sent, and leaves the rest
+    got.clear()
+    alone = project.json("run", "one")
+    assert [r["path"] for r in got] == ["/one"], got
+    assert [s["state"] for step in alone["steps"] for s in step["sends"]] in (["queued"], ["sent"]), alone
+
+    # ---- tests of workflows: what would be sent is seen, and nothing is sent
+    got.clear()
+    with open(f"{project.dir}/workflows/http.test.yaml", "w") as out:
+        out.write(f"""tests:
+  - name: right
+    expect: {{ sends: [{{ kind: http, method: PUT, url: "{HERE}/plain", data: as it is, step: send }}] }}
+  - name: wrong
+    expect: {{ sends: [{{ kind: emit }}] }}
+  - name: none
+    expect: {{ sends: [] }}
+""")
+    results = json.loads(project.run("test", "http", "--json", check=False).stdout)
+    assert [r["ok"] for r in results] == [True, False, False] and got == [], (results, got)
+    assert "sends[0]: no send is like" in results[1]["failures"][0], results[1]["failures"]
+    assert {s["state"] for step in results[0]["run"]["steps"] for s in step["sends"]} == {"not sent"}, results[0]["run"]
+
+    # ---- check
+    for text, why in (("- workflow: emiter", 'did you mean "emitter"'), ("- workflow: emitter\n  channel: $logs", "there is no channel"),
+                      ("- workflow: bad\n  channel: $errors", "cannot be told of its own errors"), ("- workflow: emitter\n  props: {}", "belongs to a source")):
+        code("bad", "return 1", triggers=text)
+        checked = project.run("check", check=False)
+        assert checked.returncode == 1 and why in checked.stdout + checked.stderr and "bad.yaml:" in checked.stdout + checked.stderr, (why, checked)
+finally:
+    project.close()
+    server.shutdown()
+print("sends: good")
