@@ -282,9 +282,7 @@ void block_go_on(struct strand *strand, const struct json *intent)
 /* The decision is on disk with whatever is committed next: before any step of a part begins. */
 static void decide(struct strand *strand, struct json *intent)
 {
-    char *text = json_text(intent, NULL);
-    run_keep_intent(strand->run, strand_position(strand), strand->attempt, text);
-    free(text);
+    run_keep_intent(strand->run, strand_position(strand), strand->attempt, json_text(intent, NULL));
     block_go_on(strand, intent);
     json_free(intent);
 }

@@ -24,9 +24,7 @@ static void keep_intent(struct strand *strand, const struct json *inputs)
     struct json *intent = strand_intent(strand, step_kind_name(strand_step(strand)));
     if (inputs)
         (void)json_set(intent, "inputs", json_copy(inputs));
-    char *text = json_text(intent, NULL);
-    run_keep_intent(strand->run, strand_position(strand), strand->attempt, text);
-    free(text);
+    run_keep_intent(strand->run, strand_position(strand), strand->attempt, json_text(intent, NULL));
     json_free(intent);
 }
 
@@ -278,10 +276,8 @@ static void take_event(struct strand *strand, struct expr_result *result)
     call->position = strand_position(strand);
     call->attempt = strand->attempt;
     (void)json_set(inputs, "event", event);
-    char *text = json_text(intent, NULL);
+    run_keep_intent(run, call->position, call->attempt, json_text(intent, NULL));
     json_free(intent);
-    run_keep_intent(run, call->position, call->attempt, text);
-    free(text);
     run_commit(strand, call, called);
 }
 

@@ -102,9 +102,7 @@ struct progress *progress_import(struct store_view *view, uint64_t run_id, const
         copy->result = is_before && !is_around ? json_copy(past->result) : NULL;
         if (copy->intent) {
             json_set_boolean(copy->intent, "replayed", true);
-            char *text = json_text(copy->intent, NULL);
-            run_keep_intent(run, copy->position, 1, text);
-            free(text);
+            run_keep_intent(run, copy->position, 1, json_text(copy->intent, NULL));
         }
         if (copy->result)
             run_keep_result(run, copy->position, 1, json_copy(copy->result));

@@ -188,26 +188,38 @@ static size_t secrets_of(const struct strand *strand, struct str *out, size_t ma
     return count;
 }
 
-struct json *strand_redacted(const struct strand *strand, const struct json *value)
+struct json *strand_redact(const struct strand *strand, struct json *value)
 {
     struct str secrets[SECRETS_MAX];
-    if (!value)
-        return NULL;
-    size_t count = secrets_of(strand, secrets, COUNT_OF(secrets));
+    size_t count = value ? secrets_of(strand, secrets, COUNT_OF(secrets)) : 0;
     if (count == 0)
-        return json_copy(value);
+        return value;
     size_t size = 0;
     char *text = json_text(value, &size);
-    struct json *redacted = NULL;
     if (redact_is_needed(str_n(text, size), secrets, count)) {
         struct buf out = BUF_INIT(LIMIT_JSON_BYTES);
         redact_text(&out, str_n(text, size), secrets, count);
-        if (json_parse(buf_str(&out), &redacted, NULL))
-            redacted = json_new_string_c(REDACTED); /* a secret that is part of JSON's own syntax */
+        json_free(value);
+        if (json_parse(buf_str(&out), &value, NULL))
+            value = json_new_string_c(REDACTED); /* a secret that is part of JSON's own syntax */
         buf_release(&out);
-    } else {
-        redacted = json_copy(value);
     }
     free(text);
-    return redacted;
+    return value;
+}
+
+void strand_redact_text(const struct strand *strand, struct str text, struct buf *out)
+{
+    struct str secrets[SECRETS_MAX];
+    size_t count = secrets_of(strand, secrets, COUNT_OF(secrets)), at = out->len;
+    if (count == 0 || !redact_is_needed(text, secrets, count)) {
+        buf_add_str(out, text);
+        return;
+    }
+    redact_text(out, text, secrets, count);
+    if (!buf_is_overflowed(out) && json_check(str_n(out->ptr + at, out->len - at), NULL) == 0)
+        return;
+    out->overflowed = false; /* or a secret is part of JSON's own syntax */
+    out->len = at;
+    json_write_string(out, STR(REDACTED));
 }

@@ -132,9 +132,9 @@ static struct pending *pending_add(struct run *run, uint32_t position, uint32_t 
     return p;
 }
 
-void run_keep_intent(struct run *run, uint32_t position, uint32_t attempt, const char *intent)
+void run_keep_intent(struct run *run, uint32_t position, uint32_t attempt, char *intent)
 {
-    pending_add(run, position, attempt)->intent = xstrdup(intent);
+    pending_add(run, position, attempt)->intent = intent;
 }
 
 void run_keep_result(struct run *run, uint32_t position, uint32_t attempt, struct json *result)

@@ -93,6 +93,7 @@ struct strand {
     struct block *block;
     /* the attempt in progress */
     struct json *props;
+    struct buf props_text; /* as JSON, from the intent to the call */
     struct json *auth;
     size_t auth_pending; /* app props whose account is being resolved */
     struct err auth_err;
@@ -183,8 +184,9 @@ const struct json *run_env(const struct run *run);
 const char *run_public_url(const struct run *run);
 /* Begins, or goes on with what is on disk. The run may be gone when this returns. */
 void run_begin(struct run *run);
-/* The next commit writes this. Takes `result` and `sends`; `intent` is copied. */
-void run_keep_intent(struct run *run, uint32_t position, uint32_t attempt, const char *intent);
+/* The next commit writes this: JSON. All are taken; `result` is written at once, so that it may
+ * borrow. */
+void run_keep_intent(struct run *run, uint32_t position, uint32_t attempt, char *intent);
 void run_keep_result(struct run *run, uint32_t position, uint32_t attempt, struct json *result);
 void run_keep_sends(struct run *run, uint32_t position, uint32_t attempt, struct json *sends);
 /* Commits what is pending, then calls `then` on the loop with the strand, or drops it if it was
@@ -311,9 +313,11 @@ struct configuring {
     const struct json *props;
 };
 void configure_ask(void *configuring, struct ask *ask, const struct frame *frame);
-/* A copy of `value` with the secrets of the attempt in progress (auth values, secret props)
- * redacted. NULL for NULL. */
-struct json *strand_redacted(const struct strand *strand, const struct json *value);
+/* Takes a value, and gives it back with the secrets of the attempt in progress (auth values, secret
+ * props) redacted. NULL for NULL. */
+struct json *strand_redact(const struct strand *strand, struct json *value);
+/* The same with JSON text, which is appended to `out`. */
+void strand_redact_text(const struct strand *strand, struct str text, struct buf *out);
 
 /* ---- progress.c: what the store knows of the steps of a run */
 struct past {

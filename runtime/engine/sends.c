@@ -98,7 +98,7 @@ static int take_one(struct strand *strand, const struct json *asked, struct send
         return rc;
     struct str kind = json_get_text(request, "kind");
     bool is_delivered = str_eq_c(kind, "http") || str_eq_c(kind, "email");
-    send->record = strand_redacted(strand, shown);
+    send->record = strand_redact(strand, shown);
     if (!json_is(send->record, JSON_OBJECT)) { /* a secret that was part of JSON's own syntax */
         json_free(send->record);
         send->record = json_new_object();
@@ -113,7 +113,6 @@ static int take_one(struct strand *strand, const struct json *asked, struct send
     if (rc == 0 && is_delivered && !strand->run->engine->holds_sends)
         rc = seal_request(strand, send, request, err);
     json_free(request);
-    json_free(shown);
     return rc;
 }
 

@@ -24,15 +24,22 @@ struct answer {
     struct json *sends;    /* of $.send; NULL */
 };
 
+static struct json *take_exports(struct answer *answer)
+{
+    struct json *exports = answer->exports;
+    answer->exports = NULL;
+    return exports;
+}
+
 static void succeed(struct strand *strand, struct answer *answer)
 {
     struct run *run = strand->run;
     struct json *result = strand_result(strand, "succeeded");
-    struct json *kept = strand_redacted(strand, answer->exports);
+    struct json *kept = strand_redact(strand, take_exports(answer));
     struct wait wait;
     if (!kept)
         kept = json_new_object();
-    (void)json_set(result, "exports", json_copy(kept));
+    (void)json_set(result, "exports", json_borrow(kept));
     strand_clear_attempt(strand);
     if (answer->response) {
         run_respond(run, answer->response);
@@ -50,10 +57,10 @@ static void succeed(struct strand *strand, struct answer *answer)
         if (json_get(answer->flow, "context"))
             (void)json_set(json_get_mut(result, "wait"), "context",
                            json_copy(json_get(answer->flow, "context")));
+        (void)json_set(result, "exports", kept);
         run_keep_result(run, strand->position, strand->attempt, json_copy(result));
         json_free(strand->paused);
         strand->paused = result;
-        json_free(kept);
         strand_wait(strand, &wait);
     } else {
         run_keep_result(run, strand->position, strand->attempt, result);
@@ -61,6 +68,7 @@ static void succeed(struct strand *strand, struct answer *answer)
     }
 }
 
+/* Takes `exports`. */
 static struct json *failure_result(struct strand *strand, int code, const char *text,
                                    int64_t retry_after_ms, struct json *exports)
 {
@@ -70,9 +78,7 @@ static struct json *failure_result(struct strand *strand, int code, const char *
     json_set_string(error, "text", text);
     if (retry_after_ms >= 0)
         json_set_integer(error, "retry_after_ms", retry_after_ms);
-    struct json *kept = strand_redacted(strand, exports);
-    if (kept)
-        (void)json_set(result, "exports", kept);
+    (void)json_set(result, "exports", strand_redact(strand, exports));
     return result;
 }
 
@@ -91,6 +97,7 @@ static bool refresh_tokens(struct strand *strand)
     return can_refresh;
 }
 
+/* Takes `exports`. */
 static void fail_attempt(struct strand *strand, int code, const char *text, int64_t retry_after_ms,
                          bool was_host_lost, struct json *exports)
 {
@@ -162,7 +169,7 @@ static void answer_free(struct answer *answer)
 }
 
 /* The answer of a strand that is not wanted any more is still what happened. */
-static void keep_abandoned(struct strand *strand, const struct answer *answer)
+static void keep_abandoned(struct strand *strand, struct answer *answer)
 {
     struct json *result;
     if (answer->error.code == RN_ECANCELED) {
@@ -171,9 +178,7 @@ static void keep_abandoned(struct strand *strand, const struct answer *answer)
         result = failure_result(strand, answer->error.code, answer->error.text, -1, NULL);
     } else {
         result = strand_result(strand, "succeeded");
-        struct json *kept = strand_redacted(strand, answer->exports);
-        if (kept)
-            (void)json_set(result, "exports", kept);
+        (void)json_set(result, "exports", strand_redact(strand, take_exports(answer)));
     }
     run_keep_result(strand->run, strand->position, strand->attempt, result);
 }
@@ -214,7 +219,7 @@ static void take_answer(void *ctx)
         if (answer->error.code == RN_ECANCELED)
             say_timeout(strand, &answer->error);
         fail_attempt(strand, answer->error.code, answer->error.text, answer->error.retry_after_ms,
-                     answer->was_host_lost, answer->exports);
+                     answer->was_host_lost, take_exports(answer));
     } else {
         succeed(strand, answer);
     }
@@ -322,15 +327,12 @@ static void call_plugin(struct strand *strand)
         json_write(&json, strand->rerun);
     }
     buf_add_char(&json, '}');
-    size_t size = 0;
-    char *props = json_text(strand->props, &size);
-    struct str section = str_n(props, size);
+    struct str section = buf_str(&strand->props_text);
     struct host *host = hosts_get(run->engine->hosts, component->plugin->name,
                                   component->plugin->path, component->plugin->sha256);
     step_call_host(
         strand, host,
         (struct frame){.json = buf_str(&json), .sections = &section, .section_count = 1});
-    free(props);
     buf_release(&json);
 }
 
@@ -351,6 +353,12 @@ static void commit_intent(struct strand *strand)
 {
     const struct step *step = strand_step(strand);
     char key[33];
+    buf_clear(&strand->props_text);
+    json_write(&strand->props_text, strand->props);
+    if (buf_is_overflowed(&strand->props_text)) {
+        step_fail_attempt(strand, RN_ETOOBIG, "the props are too big for a call");
+        return;
+    }
     strand_idempotency_key(strand, key);
     struct json *intent = strand_intent(strand, step_kind_name(step));
     if (step->kind == STEP_CODE) {
@@ -364,11 +372,14 @@ static void commit_intent(struct strand *strand)
     json_set_string(intent, "idempotency_key", key);
     if (strand->runs > 1)
         json_set_integer(intent, "runs", strand->runs);
-    (void)json_set(intent, "inputs", strand_redacted(strand, strand->props));
-    char *text = json_text(intent, NULL);
+    struct buf text = BUF_INIT(LIMIT_FRAME_BYTES);
+    json_write(&text, intent);
     json_free(intent);
-    run_keep_intent(strand->run, strand_position(strand), strand->attempt, text);
-    free(text);
+    text.len--; /* the closing brace */
+    buf_add_c(&text, ",\"inputs\":");
+    strand_redact_text(strand, buf_str(&strand->props_text), &text);
+    buf_add_char(&text, '}');
+    run_keep_intent(strand->run, strand_position(strand), strand->attempt, buf_take(&text, NULL));
     run_commit(strand, NULL, call_step);
 }
 

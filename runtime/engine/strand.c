@@ -9,6 +9,7 @@ struct strand *strand_new(struct run *run, struct strand *parent, const struct s
                           char *prefix, struct json *steps)
 {
     struct strand *strand = xcalloc(1, sizeof(*strand));
+    buf_init(&strand->props_text, LIMIT_JSON_BYTES);
     strand->run = run;
     strand->parent = parent;
     strand->list = list;
@@ -31,6 +32,7 @@ void strand_clear_attempt(struct strand *strand)
 {
     json_free(strand->props);
     json_free(strand->auth);
+    buf_release(&strand->props_text);
     strand->props = NULL;
     strand->auth = NULL;
     strand->host = NULL;
