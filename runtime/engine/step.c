@@ -605,7 +605,9 @@ static void resolved(void *ctx, int code, struct expr_result *result,
 void step_resolve(struct strand *strand, const struct expr_template *template,
                   void (*then)(struct strand *strand, struct expr_result *result))
 {
-    struct expr_scope scope = {.steps = strand->steps, .env = run_env(strand->run)};
+    /* props go before what they are made of */
+    struct expr_scope scope = {
+        .steps = strand->steps, .env = run_env(strand->run), .borrows = then == take_props};
     struct expr_result result = {0};
     struct expr_where where = {0};
     struct err err = ERR_INIT;

@@ -63,8 +63,8 @@ void compiled_ref(const struct expr_template *template);
 int compiled_evaluate(const struct expr_template *template, const struct expr_scope *scope,
                       struct slot_value *values, struct expr_where *ret_where,
                       struct err *err) MUST_USE;
-/* All slots are ready. RN_ETOOBIG: a text over LIMIT_JSON_BYTES. */
-int compiled_assemble(const struct expr_template *template, struct slot_value *values,
+/* All slots are ready. `borrows`: see struct expr_scope. RN_ETOOBIG: a text over LIMIT_JSON_BYTES. */
+int compiled_assemble(const struct expr_template *template, struct slot_value *values, bool borrows,
                       struct expr_result *ret, struct err *err) MUST_USE;
 struct slot_value *compiled_values_new(const struct expr_template *template);
 /* Makes the values independent of the scope. */

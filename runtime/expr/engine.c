@@ -274,7 +274,7 @@ static void finish_call(struct engine_call *call)
     struct expr_result result = {0};
     struct expr_where nowhere = {0};
     struct err err = ERR_INIT;
-    int code = compiled_assemble(call->template, call->values, &result, &err);
+    int code = compiled_assemble(call->template, call->values, false, &result, &err);
     end_call(call, code, &result, &nowhere, &err);
 }
 

@@ -104,7 +104,8 @@ static void add_slot_text(struct buf *out, const struct slot_value *value)
 }
 
 /* NULL: undefined. */
-static struct json *assemble(const struct part *part, struct slot_value *values, bool *ret_too_big)
+static struct json *assemble(const struct part *part, struct slot_value *values, bool borrows,
+                             bool *ret_too_big)
 {
     switch (part->kind) {
     case PART_PLAIN:
@@ -113,7 +114,9 @@ static struct json *assemble(const struct part *part, struct slot_value *values,
         struct slot_value *value = &values[part->slot];
         if (value->is_undefined)
             return NULL;
-        struct json *json = value->owned != NULL ? value->owned : json_copy(value->borrowed);
+        struct json *json = value->owned ? value->owned
+                            : borrows    ? json_borrow(value->borrowed)
+                                         : json_copy(value->borrowed);
         value->owned = NULL;
         return json;
     }
@@ -133,7 +136,7 @@ static struct json *assemble(const struct part *part, struct slot_value *values,
     case PART_ARRAY: {
         struct json *array = json_new_array();
         for (const struct part *element = part->first; element != NULL; element = element->next) {
-            struct json *json = assemble(element, values, ret_too_big);
+            struct json *json = assemble(element, values, borrows, ret_too_big);
             json_append(array, json != NULL ? json : json_new_null());
         }
         return array;
@@ -142,7 +145,7 @@ static struct json *assemble(const struct part *part, struct slot_value *values,
         struct json *object = json_new_object();
         for (const struct part *member = part->first; member != NULL; member = member->next)
             json_add(object, member->name,
-                     assemble(member, values, ret_too_big)); /* NULL is left out */
+                     assemble(member, values, borrows, ret_too_big)); /* NULL is left out */
         return object;
     }
     }
@@ -159,12 +162,12 @@ static void add_missing(struct expr_result *result, const char *member, struct s
     value->missing = NULL;
 }
 
-int compiled_assemble(const struct expr_template *template, struct slot_value *values,
+int compiled_assemble(const struct expr_template *template, struct slot_value *values, bool borrows,
                       struct expr_result *ret, struct err *err)
 {
     const struct part *root = template->root;
     bool is_too_big = false;
-    struct json *value = assemble(root, values, &is_too_big);
+    struct json *value = assemble(root, values, borrows, &is_too_big);
     if (is_too_big) {
         json_free(value);
         return err_set(err, RN_ETOOBIG, "a text with expressions is longer than %zu MiB",
@@ -191,7 +194,7 @@ int expr_resolve(const struct expr_template *template, const struct expr_scope *
         if (!values[i].is_ready)
             code = RN_EAGAIN;
     if (code == 0)
-        code = compiled_assemble(template, values, ret, err);
+        code = compiled_assemble(template, values, scope->borrows, ret, err);
     compiled_values_free(template, values);
     return code;
 }

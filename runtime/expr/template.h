@@ -26,6 +26,9 @@ struct expr_template;
 struct expr_scope {
     const struct json *steps; /* object: {trigger: {event, context}, <namespace>: {…}} */
     const struct json *env;   /* object of strings: process.env */
+    /* Lists and objects of the result may be views into `steps` (json_borrow()), which then has to
+     * outlive it. */
+    bool borrows;
 };
 
 /* Where in the template something is: "message", "rows[0].name"; and the offset of the expression
