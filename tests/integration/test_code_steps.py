@@ -251,11 +251,12 @@ def test_output_and_memory(r):
 
 
 def test_worn_out(r):
-    """Node never lets go of a module: a process that has evaluated 4,096 is replaced before that fails a step."""
+    """Node never lets go of a module: a process that has evaluated 4,096, or holds too much, is replaced before that fails a step."""
     run = r.run("worn-node")
     assert run["status"] == "succeeded", run["error"]
     pids = [one["$return_value"] for one in step(run, "loop")["exports"]["$return_value"]]
-    assert len(pids) == 4200 and len(set(pids)) == 2 and pids[0] == pids[4000], sorted(set(pids))
+    changes = sum(one != before for before, one in zip(pids, pids[1:]))
+    assert len(pids) == 4200 and 1 <= changes == len(set(pids)) - 1 < 20, (changes, sorted(set(pids)))
 
 
 def test_flow(r):
