@@ -48,9 +48,10 @@ try:
     # Killed after a call: what was counted is on disk; the step is done again, as a step is.
     project.stop()
     assert project.up(fault="step.after_call:3")
+    url = project.url("count")
     try:
         for number in range(EVENTS, EVENTS + 10):
-            post(project.url("count"), json.dumps({"do": "emit", "id": f"count-{number}"}))
+            post(url, json.dumps({"do": "emit", "id": f"count-{number}"}))
     except (AssertionError, StopIteration, OSError):
         pass  # it is gone
     eventually("killed", lambda: project.up_process.poll() is not None)
