@@ -54,6 +54,12 @@ void expr_references(const struct expr_template *template,
                                   const struct expr_where *where),
                      void *ctx);
 
+/* Calls `each` for every name that an expression reads, that nothing in it declares, and that
+ * neither the scope nor JavaScript has: `step` in {{step.a}}. Not all of them are found. */
+void expr_free_names(const struct expr_template *template,
+                     void (*each)(void *ctx, struct str name, const struct expr_where *where),
+                     void *ctx);
+
 /* A member (top level of the template's object) that came out undefined, and the path that was
  * missing. */
 struct expr_missing {

@@ -25,7 +25,7 @@ static void check_duration(struct steps_reader *reader, const struct json *value
     if (!json_is(value, JSON_STRING) || num_parse_duration(json_str(value), &ms) || ms < 1 ||
         ms > LIMIT_DELAY_MS)
         at_value(reader->file, value,
-                 "\"%s\" is a time with its unit from 1ms to 365d (500ms, 30s, 5m, 2h, 30d), or an "
+                 "\"%s\" is a time with its unit from 1ms to 366d (500ms, 30s, 5m, 2h, 30d), or an "
                  "expression that gives one or a number of milliseconds, not %s",
                  name, shown(value, text));
 }

@@ -159,6 +159,48 @@ static void on_reference(void *ctx, struct str step, struct str rest,
         STR_ARG(step), nearest_text(&nearest, hint));
 }
 
+/* A name that the expression will not find. */
+static void on_free_name(void *ctx, struct str name, const struct expr_where *where)
+{
+    static const char *const missing[] = {"fetch",       "require", "Buffer",
+                                          "URL",         "Intl",    "setTimeout",
+                                          "setInterval", "console", "URLSearchParams"};
+    struct check *check = ctx;
+    struct nearest nearest;
+    nearest_init(&nearest, name);
+    nearest_offer(&nearest, "steps");
+    nearest_offer(&nearest, "process");
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        if (str_eq_c(name, missing[i])) {
+            say(check, where->offset, true,
+                "there is no " STR_FMT " in expressions: a code step has it", STR_ARG(name));
+            return;
+        }
+    }
+    static const char *const of_event[] = {"event", "body", "headers", "query"};
+    for (size_t i = 0; check->known && i < COUNT_OF(of_event); i++) {
+        if (str_eq_c(name, of_event[i])) {
+            say(check, where->offset, true,
+                "\"%s\" is no name here: did you mean steps.trigger.event%s%s?", of_event[i],
+                i ? "." : "", i ? of_event[i] : "");
+            return;
+        }
+    }
+    for (size_t i = 0; check->known && i < check->known->count; i++) {
+        const struct known_name *step = &check->known->list[i];
+        if (str_eq_c(name, step->name)) {
+            say(check, where->offset, true,
+                "\"" STR_FMT "\" is no name here: did you mean steps." STR_FMT "?", STR_ARG(name),
+                STR_ARG(name));
+            return;
+        }
+    }
+    char hint[NEAREST_TEXT_MAX];
+    say(check, where->offset, true,
+        "\"" STR_FMT "\" is no name here; there are steps, process.env and JavaScript's own%s",
+        STR_ARG(name), nearest_text(&nearest, hint));
+}
+
 static void check_string(struct check *check)
 {
     struct expr_template *template = NULL;
@@ -175,6 +217,8 @@ static void check_string(struct check *check)
     if (engine && check->ok && expr_needs_engine(template) &&
         expr_engine_check(engine, template, &where, &err) == RN_EINVAL)
         say(check, where.offset, false, "%s", err.text);
+    else if (check->ok)
+        expr_free_names(template, on_free_name, check);
     expr_template_free(template);
 }
 

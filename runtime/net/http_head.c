@@ -170,7 +170,7 @@ static int read_framing(const struct mg_request_info *info, struct http_head *he
     if (!head->is_chunked && !head->has_length &&
         (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
          strcmp(method, "PATCH") == 0)) {
-        *ret_why = "Content-Length is missing";
+        *ret_why = "Content-Length is missing (of an empty body it is 0; curl says so with -d '')";
         return 411;
     }
     return 0;

@@ -49,7 +49,7 @@ MISTAKES = [
 """, '4:22: "on_branch_error" is "wait" (the others still run, then it fails), "cancel" (the others are cancelled) or "continue" (it does not fail), not "stop"'),
     ("""steps:
   - { namespace: d, delay: 5 }
-""", '2:28: "delay" is a time with its unit from 1ms to 365d'),
+""", '2:28: "delay" is a time with its unit from 1ms to 366d'),
     ("""steps:
   - { namespace: c, workflow: segment-to-discrod }
 """, '2:31: there is no workflow "segment-to-discrod": did you mean "segment-to-discord"?'),
@@ -86,6 +86,15 @@ env: { REGION: 7 }
     ("""steps:
   - { namespace: r, respond: { status: 99 } }
 """, '2:40: "status" must be a whole number from 100 to 599, not 99'),
+    ("""steps:
+  - { namespace: a, end: "{{step.trigger.event.id}}" }
+""", '2:29: warning: "step" is no name here; there are steps, process.env and JavaScript\'s own: did you mean "steps"?'),
+    ("""steps:
+  - { namespace: a, end: "{{[1].map(step => step.x)}} {{body.id}}" }
+""", '2:57: warning: "body" is no name here: did you mean steps.trigger.event.body?'),
+    ("""steps:
+  - { namespace: a, end: "{{fetch('https://x.example')}}" }
+""", "2:29: warning: there is no fetch in expressions: a code step has it"),
 ]
 
 project = Project()

@@ -323,6 +323,48 @@ static void test_references(void **state)
     expr_template_free(template);
 }
 
+static void collect_name(void *ctx, struct str name, const struct expr_where *where)
+{
+    buf_addf(ctx, "%s@%zu:" STR_FMT "\n", where->path, where->offset, STR_ARG(name));
+}
+
+static void must_be_free(const char *expression, const char *expected)
+{
+    char *json = xasprintf("{\"a\":\"{{%s}}\"}", expression);
+    struct expr_template *template = compile(json);
+    struct buf got = BUF_INIT(KIB(8));
+    expr_free_names(template, collect_name, &got);
+    assert_string_equal(buf_c(&got), expected);
+    buf_release(&got);
+    expr_template_free(template);
+    free(json);
+}
+
+static void test_free_names(void **state)
+{
+    (void)state;
+    must_be_free("step.trigger.event.id", "a@2:step\n");
+    must_be_free(" foo", "a@3:foo\n");
+    must_be_free("steps.a.b + `${body.x}`", "a@17:body\n");
+    must_be_free("fetch('x')", "a@2:fetch\n");
+    must_be_free("$json?.x || 1", "a@2:$json\n");
+    /* declared, members, words, or not sure */
+    static const char *const good[] = {
+        "steps.a.map(step => step.x + step)",
+        "steps.a.map((step, i) => step.x + i)",
+        "steps.a.map(({x, y: z}) => x + z)",
+        "(() => { const o = {step: 1, f() { return 2 }}; for (const k of [1]) o.step += k; "
+        "return o.step + o.f() })()",
+        "(function sum(n) { return n > 0 ? n + sum(n - 1) : 0 })(3)",
+        "(() => { try { throw 1 } catch (e) { return e.x } })()",
+        "[1].reduce((all, n) => all + n, 0) / Math.max(1, NaN) + new Date().getTime()",
+        "typeof foo === 'undefined' ? steps.foo.bar : process.env.X",
+        "'step.x' + /step.x/.source + steps?.['step'].x",
+        "({step: 1, ['x']: 2}).step"};
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        must_be_free(good[i], "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_whole_template),
         cmocka_unit_test(test_references),
+        cmocka_unit_test(test_free_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
