@@ -231,6 +231,17 @@ static void check_ports(struct report *report, const struct project *project)
     }
 }
 
+static void check_mail(struct report *report, const struct project *project)
+{
+    const struct smtp *smtp = &project->smtp;
+    if (smtp->url)
+        add(report, "ok", "mail", NULL, "by %s, from %s, to %s unless a step says otherwise",
+            smtp->url, smtp->from ? smtp->from : "nobody", smtp->to ? smtp->to : "nobody");
+    else
+        add(report, "note", "mail", "add `smtp: { url, from, to }` to runnel.yaml if they are to",
+            "steps cannot send mail ($.send.email)");
+}
+
 /* ---- the runtime */
 
 static void check_store(struct report *report, const struct json *status)
@@ -356,6 +367,7 @@ static int run_doctor(const struct args *args)
     } else {
         add(&report, "ok", "project", NULL, "%s", project->dir);
         check_project(&report, project, catalog, &problems);
+        check_mail(&report, project);
         check_data(&report);
         check_runtime(&report, project);
     }

@@ -16,7 +16,7 @@ static const struct option_spec options[] = {
     {"--limits", "N", "serve: rate limits, real (unless given), off, or N times as much"},
     {"--url", "URL",
      "of a running sandbox (that of `runnel up --sandbox` here, or $RUNNEL_SANDBOX_URL)"},
-    {"--vendor", "NAME", "received: of segment, discord, sheets, airtable or http only"},
+    {"--vendor", "NAME", "received: of segment, discord, sheets, airtable, http or mail only"},
     {"--last", "N", "received: the last N"},
     {"--source", "NAME", "send: workspaces/acme/sources/web unless given"},
     {"--event", "JSON", "send: the event; what is missing is filled in"},

@@ -231,6 +231,7 @@ static int run(const struct args *given)
         sandbox = start_sandbox(&args, &rewrites, &server_options.engine.rewrite_count, &err);
         server_options.engine.rewrites = rewrites;
         server_options.sandbox = sandbox ? sandbox_url(sandbox) : NULL;
+        server_options.engine.smtp_url = sandbox ? sandbox_smtp_url(sandbox) : NULL;
         rc = sandbox ? 0 : err.code;
     }
     rc = rc ? rc : server_start(&server_options, &server, &problems, &err);

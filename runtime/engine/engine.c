@@ -59,7 +59,7 @@ static int make_egress(struct engine *engine, struct err *err)
         rc = add_rewrite(engine, project->rewrites[i].from, project->rewrites[i].to, false, err);
     for (size_t i = 0; i < engine->rewrite_count && rc == 0; i++)
         rc = add_rewrite(engine, engine->rewrites[i].from, engine->rewrites[i].to, true, err);
-    return rc;
+    return rc || !engine->smtp_url ? rc : allow_host(engine, engine->smtp_url, err);
 }
 
 static int make_dir(const char *path, struct err *err)

@@ -13,6 +13,9 @@
 #include "net/smtp.h"
 
 enum { KEY_MAX = 80, STOP_SLICE_MS = 20 };
+/* for projects that are tried out with the sandbox and have no `smtp:` yet */
+#define SANDBOX_FROM "runnel@example.com"
+#define SANDBOX_OWNER "owner@example.com"
 
 /* Pauses between the tries. */
 static const int64_t pauses_ms[LIMIT_SEND_TRIES - 1] = {5000, 30000, 180000, 900000};
@@ -238,12 +241,14 @@ static void send_email(struct delivery *d)
     for (const struct json *t = json_first(to); t; t = json_next(t))
         list[count++] = json_c(t);
     if (!to)
-        list[count++] = smtp->to;
+        list[count++] = smtp->to ? smtp->to : engine->smtp_url ? SANDBOX_OWNER : NULL;
     struct smtp_server server = {.url = engine->smtp_url ? engine->smtp_url : smtp->url,
                                  .needs_tls = smtp->needs_tls && !engine->smtp_url,
                                  .username = engine->smtp_url ? NULL : smtp->username,
                                  .password = engine->smtp_url ? NULL : smtp->password};
-    struct mail mail = {.from = smtp->from,
+    struct mail mail = {.from = smtp->from         ? smtp->from
+                                : engine->smtp_url ? SANDBOX_FROM
+                                                   : NULL,
                         .to = list,
                         .to_count = count,
                         .subject = json_get_c(d->request, "subject"),

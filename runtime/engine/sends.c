@@ -77,7 +77,7 @@ static void add_key(const struct strand *strand, const struct send *send)
 
 static int check_email(const struct run *run, const struct json *request, struct err *err)
 {
-    if (run->engine->holds_sends)
+    if (run->engine->holds_sends || run->engine->smtp_url)
         return 0;
     if (!run->project->smtp.url)
         return err_set(err, RN_ECONFIG,

@@ -170,7 +170,8 @@ int mail_write(const struct mail *mail, struct buf *out, struct err *err)
              mail->id, strchr(buf_c(&from), '@') + 1);
     buf_release(&from);
     if (mail->text.ptr && mail->html.ptr) {
-        buf_addf(out, "Content-Type: multipart/alternative; boundary=\"=_%s\"\r\n\r\n--=_%s\r\n",
+        buf_addf(out,
+                 "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n",
                  mail->id, mail->id);
         add_part(out, "plain", mail->text);
         buf_addf(out, "\r\n--=_%s\r\n", mail->id);

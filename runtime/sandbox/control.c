@@ -32,12 +32,21 @@ static void service_account(struct visit *visit)
     }
 }
 
+static void say_smtp(struct visit *visit)
+{
+    struct json *answer = json_new_object();
+    json_set_string(answer, "url", sandbox_smtp_url(visit->sandbox));
+    reply(visit, 200, answer);
+}
+
 static void locked(struct visit *visit)
 {
     if (visit_is(visit, "GET", "received")) {
         received(visit);
     } else if (visit_is(visit, "GET", "rewrites")) {
         list_rewrites(visit);
+    } else if (visit_is(visit, "GET", "smtp")) {
+        say_smtp(visit);
     } else if (visit_is(visit, "GET", "google/service-account")) {
         service_account(visit);
     } else if (visit_is(visit, "POST", "faults")) {
@@ -52,7 +61,7 @@ static void locked(struct visit *visit)
         reply_text(visit, 200, "{}");
     } else {
         reply_text(visit, 404,
-                   "{\"error\":\"no such control: GET received, GET rewrites, GET "
+                   "{\"error\":\"no such control: GET received, GET rewrites, GET smtp, GET "
                    "google/service-account, GET, POST or DELETE faults, POST reset, POST "
                    "segment/send\"}");
     }

@@ -40,6 +40,7 @@ struct fault {
 
 struct sandbox {
     struct http_server *server;
+    struct mail_server *mail;
     struct egress *egress;
     struct http_client *classic, *actions; /* deliveries, one for each product of Segment */
     int limits;                            /* see sandbox_options */
@@ -137,6 +138,16 @@ bool fault_take(struct visit *visit, const struct vendor *vendor, struct fault *
 
 /* ---- control.c: /_sandbox/… */
 void control_visit(struct visit *visit);
+
+/* ---- mail.c, mail_read.c */
+struct mail_server;
+/* On `port` of 127.0.0.1 if that is free, else on another. */
+int mail_server_start(struct sandbox *sandbox, int port, struct mail_server **ret,
+                      struct err *err) MUST_USE;
+const char *mail_server_url(const struct mail_server *server); /* "smtp://127.0.0.1:9401" */
+void mail_server_stop(struct mail_server *server);             /* NULL is fine */
+/* {"subject", "text", "html", "headers": {…}} of a message as it came over the wire. */
+struct json *mail_read(struct str text);
 
 /* ---- the vendors */
 void segment_config_visit(struct visit *visit);

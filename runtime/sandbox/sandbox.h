@@ -28,6 +28,8 @@ int sandbox_read_limits(const char *text, int *ret, struct err *err) MUST_USE;
 int sandbox_start(const struct sandbox_options *options, struct sandbox **ret,
                   struct err *err) MUST_USE;
 const char *sandbox_url(const struct sandbox *sandbox);
+/* Where it takes mail: "smtp://127.0.0.1:9401". */
+const char *sandbox_smtp_url(const struct sandbox *sandbox);
 const struct sandbox_rewrite *sandbox_rewrites(const struct sandbox *sandbox, size_t *ret_count);
 void sandbox_stop(struct sandbox *sandbox); /* NULL is fine */
 

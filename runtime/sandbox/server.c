@@ -255,6 +255,10 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
     sandbox->classic = http_client_new(sandbox->egress, "Segment.io/1.0");
     sandbox->actions = http_client_new(sandbox->egress, "Segment (Actions)");
     rc = rc ? rc : http_server_start(&server, &sandbox->server, err);
+    int mail_port = options->listen && !str_ends(str_from(options->listen), ":0") && rc == 0
+                        ? http_server_port(sandbox->server) + 1
+                        : 0;
+    rc = rc ? rc : mail_server_start(sandbox, mail_port, &sandbox->mail, err);
     if (rc) {
         sandbox_stop(sandbox);
         return rc == RN_EEXISTS ? err_prefix(err, "sandbox") : rc;
@@ -270,6 +274,11 @@ const char *sandbox_url(const struct sandbox *sandbox)
     return http_server_url(sandbox->server);
 }
 
+const char *sandbox_smtp_url(const struct sandbox *sandbox)
+{
+    return mail_server_url(sandbox->mail);
+}
+
 const struct sandbox_rewrite *sandbox_rewrites(const struct sandbox *sandbox, size_t *ret_count)
 {
     *ret_count = sandbox->rewrite_count;
@@ -281,6 +290,7 @@ void sandbox_stop(struct sandbox *sandbox)
     if (!sandbox)
         return;
     http_server_stop(sandbox->server, 2000);
+    mail_server_stop(sandbox->mail);
     state_stop(sandbox);
     http_client_free(sandbox->classic);
     http_client_free(sandbox->actions);

@@ -201,7 +201,7 @@ void state_start_saver(struct sandbox *sandbox)
 
 static void read_received(struct sandbox *sandbox, const struct json *list)
 {
-    static const char *const names[] = {"segment", "discord", "sheets", "airtable", "http"};
+    static const char *const names[] = {"segment", "discord", "sheets", "airtable", "http", "mail"};
     for (const struct json *r = json_first(list); r; r = json_next(r)) {
         for (size_t i = 0; i < COUNT_OF(names); i++) {
             if (!str_eq_c(json_get_text(r, "vendor"), names[i]))

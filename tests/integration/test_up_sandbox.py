@@ -56,6 +56,14 @@ try:
     sums = runnel("sandbox", "send", "--count", "20", "--json", url=url)
     assert [(s["status"], s["requests"]) for s in sums] == [(200, 20)], sums
     eventually("all have run", lambda: len(contents(url)) == 22)
+    # mail goes there, too, without a word in runnel.yaml
+    with open(f"{folder}/project/workflows/mail.yaml", "w") as out:
+        out.write('triggers:\n- manual: true\nsteps:\n- namespace: mail\n  language: python\n  code: |\n'
+                  '    def handler(pd):\n        pd.send.email(subject="Hello", text="from the sandbox")\n')
+    eventually("it is deployed", lambda: "mail" in [w["id"] for w in runnel("workflows", "--json")])
+    runnel("run", "mail")
+    eventually("the mail came", lambda: [(r["received"]["subject"], r["received"]["to"]) for r in runnel("sandbox", "received", "--vendor", "mail", "--json", url=url)]
+               == [("Hello", ["owner@example.com"])])
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == 0
     done = subprocess.run([RUNNEL, "up", "--sandbox", "--sandbox-limits", "some"], cwd=f"{folder}/project", capture_output=True, text=True, timeout=PATIENCE_S)
