@@ -105,12 +105,27 @@ static int run_delete(const struct args *args)
     return 0;
 }
 
+static int run_clear(const struct args *args)
+{
+    struct json *answer = NULL;
+    if (ask(args, "clear", NULL, NULL, 0, &answer))
+        return 1;
+    int64_t count = json_get_i64(answer, "count", 0);
+    if (args->is_json)
+        out_json(answer);
+    else
+        printf("%lld record%s deleted\n", (long long)count, count == 1 ? "" : "s");
+    json_free(answer);
+    return 0;
+}
+
 static const struct verb verbs[] = {
     {"list", "", "the data stores, with their keys and bytes", 0, 0, run_list},
     {"keys", "STORE", "the keys of a store, 1,000 at most", 1, 1, run_keys},
     {"get", "STORE KEY", "the value of a key, as JSON", 2, 2, run_get},
     {"set", "STORE KEY VALUE", "set a key: JSON, or a text", 3, 3, run_set},
     {"delete", "STORE KEY", "delete a key", 2, 2, run_delete},
+    {"clear", "STORE", "delete all records of a store", 1, 1, run_clear},
 };
 
 const struct command command_data = {

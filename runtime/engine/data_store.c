@@ -45,6 +45,7 @@ static int read_request(const struct json *json, struct data_request *ret, struc
         .store = json_get_text(json, "store"),
         .key = json_get_text(json, is_page(verb) ? "after" : "key"),
         .ttl_ms = json_get_i64(json, "ttl_ms", keeps_ttl ? -1 : 0),
+        .prefix = is_page(verb) ? json_get_text(json, "prefix") : STR_NONE,
         .by = json_get_i64(json, "by", 1),
         .limit = (size_t)json_get_i64(json, "limit", LIMIT_DATA_PAGE),
         .now_ms = clock_now_ms(),
@@ -313,7 +314,7 @@ int engine_data(struct engine *engine, const struct json *json, struct json **re
 
 static int sweep(struct store_tx *tx, void *ctx, struct err *err)
 {
-    return data_sweep(tx, *(int64_t *)ctx, LIMIT_DATA_PAGE, err);
+    return data_sweep(tx, *(int64_t *)ctx, LIMIT_DATA_PAGE, NULL, err);
 }
 
 static int add_store(void *ctx, struct str store, uint64_t count, uint64_t bytes)

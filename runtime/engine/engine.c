@@ -184,6 +184,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     engine->scheduler = scheduler_new(engine);
     engine->responders = responders_new();
     engine->outbox = outbox_new(engine);
+    engine->sweeper = sweeper_new(engine);
     return deploy_load(engine, err);
 }
 
@@ -251,8 +252,10 @@ static void change_project(void *ctx)
 int engine_start(struct engine *engine, struct err *err)
 {
     atomic_store(&engine->is_accepting, true);
-    if (!engine->is_passive)
+    if (!engine->is_passive) {
         loop_call(engine->loop, recover, engine->dispatcher);
+        loop_call(engine->loop, sweeper_start, engine->sweeper);
+    }
     pthread_mutex_lock(&engine->deploy_lock);
     int rc = engine->is_passive ? 0 : deploy(engine, err);
     pthread_mutex_unlock(&engine->deploy_lock);
@@ -312,6 +315,7 @@ static void stop_dispatch(void *ctx)
     if (engine->deploy_retry)
         (void)loop_cancel(engine->loop, engine->deploy_retry);
     engine->deploy_retry = 0;
+    sweeper_stop(engine->sweeper);
     scheduler_stop(engine->scheduler);
     dispatcher_stop(engine->dispatcher);
 }
@@ -368,6 +372,7 @@ void engine_free(struct engine *engine)
         usleep(STOP_POLL_MS * 1000); /* their calls have failed: they are about to end */
     store_close(engine->store);
     loop_free(engine->loop);
+    sweeper_free(engine->sweeper);
     scheduler_free(engine->scheduler);
     responders_free(engine->responders);
     dispatcher_free(engine->dispatcher);

@@ -54,6 +54,7 @@ struct deployer;
 struct scheduler;
 struct responders;
 struct outbox;
+struct sweeper;
 
 struct engine {
     char *dir;
@@ -77,6 +78,7 @@ struct engine {
     struct scheduler *scheduler;   /* schedule.c */
     struct responders *responders; /* respond.c */
     struct outbox *outbox;         /* outbox.c */
+    struct sweeper *sweeper;       /* sweeper.c */
 
     pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
     struct project *project;
@@ -113,6 +115,12 @@ struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, 
 /* The host of code steps, made at first use. [any] */
 struct host *hosts_code(struct hosts *hosts);
 struct json *hosts_report(struct hosts *hosts);
+
+/* ---- sweeper.c: removes old records of data stores. [loop thread, but for new and free] */
+struct sweeper *sweeper_new(struct engine *engine);
+void sweeper_start(void *sweeper);
+void sweeper_stop(struct sweeper *sweeper);
+void sweeper_free(struct sweeper *sweeper); /* after the store is closed and the loop has ended */
 
 /* ---- wire.c: reading a plugin host's answers */
 struct plugin_error {

@@ -40,8 +40,8 @@
  * ({"store":NAME}; "storeId" is taken, too). Values are JSON text in sections.
  *   {"op":"store_get", store, key}                  "found", "expires_ms"? [0: the value, if found]
  *   {"op":"store_has", store, key}                  "found"
- *   {"op":"store_keys", store, "after"?, "limit"?}  "more" [0: [key, …], in the keys' order]
- *   {"op":"store_items", store, "after"?, "limit"?} "more" [0: [[key, value], …]]
+ *   {"op":"store_keys", store, "after"?, "prefix"?, "limit"?}  "more" [0: [key, …], in the keys' order]
+ *   {"op":"store_items", store, "after"?, "prefix"?, "limit"?} "more" [0: [[key, value], …]]
  *   {"op":"store_set", store, key, "ttl_ms"?} [0: the value]; without ttl_ms it never expires
  *   {"op":"store_set_ttl", store, key, "ttl_ms"}    "found"; 0: it never expires
  *   {"op":"store_delete", store, key}               "found"

@@ -1,24 +1,9 @@
 #include "store/data_store.h"
 
-#include "store/private.h"
+#include "store/data_record.h"
 #include "json/json.h"
 
-#define SPACE_STORES "data-stores"
-#define SPACE_EXPIRY "data-expiry"
-#define HEAD 8 /* of a record: when it expires */
-
 enum { SWEEP_BUDGET = 32 }; /* with each write */
-
-struct space {
-    char name[8 + LIMIT_DATA_NAME];
-};
-
-static struct space space_of(struct str store)
-{
-    struct space space;
-    (void)snprintf(space.name, sizeof(space.name), "data/" STR_FMT, STR_ARG(store));
-    return space;
-}
 
 /* ---- checking */
 
@@ -27,8 +12,9 @@ static int check_value(struct str value, struct err *err)
     if (value.len > LIMIT_DATA_VALUE)
         return err_set(err, RN_ETOOBIG, "a value of %zu bytes; %zu are allowed", value.len,
                        LIMIT_DATA_VALUE);
-    int rc = json_check(value, err);
-    return rc ? err_prefix(err, "the value is not JSON") : 0;
+    struct err why = ERR_INIT;
+    return json_check(value, &why) ? err_set(err, RN_EINVAL, "the value is not JSON: %s", why.text)
+                                   : 0;
 }
 
 int data_check(const struct data_request *request, struct err *err)
@@ -41,7 +27,8 @@ int data_check(const struct data_request *request, struct err *err)
                        "a data store's name has 1 to %d letters, digits, - _ . and not \"" STR_FMT
                        "\"",
                        LIMIT_DATA_NAME, STR_ARG(request->store));
-    if (request->key.len > LIMIT_DB_KEY || (needs_key && request->key.len < 1))
+    if (request->key.len > LIMIT_DB_KEY || request->prefix.len > LIMIT_DB_KEY ||
+        (needs_key && request->key.len < 1))
         return err_set(err, RN_EINVAL, "a key has 1 to %d bytes, not %zu", LIMIT_DB_KEY,
                        request->key.len);
     if (!utf8_is_valid(request->key) ||
@@ -58,32 +45,6 @@ int data_check(const struct data_request *request, struct err *err)
 
 /* ---- reading */
 
-/* A record as it is in the kv; `value` is a view. False: there is none, or its time is over (then
- * *ret_bytes and *ret_expires tell what lies there). */
-struct record {
-    bool is_stored, is_there;
-    int64_t expires_ms;
-    struct str value;
-};
-
-static int read_record(struct store_reader reader, struct str store, struct str key, int64_t now_ms,
-                       struct record *ret)
-{
-    struct space space = space_of(store);
-    struct str raw;
-    *ret = (struct record){0};
-    int rc = kv_get(reader, space.name, key, &raw);
-    if (rc == RN_ENOTFOUND)
-        return 0;
-    if (rc || raw.len < HEAD)
-        return rc ? rc : RN_EPROTOCOL;
-    ret->is_stored = true;
-    ret->expires_ms = (int64_t)get_u64(raw.ptr);
-    ret->is_there = ret->expires_ms == 0 || ret->expires_ms > now_ms;
-    ret->value = str_n(raw.ptr + HEAD, raw.len - HEAD);
-    return 0;
-}
-
 struct page {
     const struct data_request *request;
     struct data_result *ret;
@@ -96,10 +57,13 @@ static int add_to_page(void *ctx, struct str key, struct str raw)
     const struct data_request *request = page->request;
     struct buf *out = &page->ret->text;
     bool is_items = request->verb == DATA_ITEMS;
-    int64_t expires = raw.len >= HEAD ? (int64_t)get_u64(raw.ptr) : 0;
-    if (raw.len < HEAD)
+    struct data_record record;
+    if (!data_record_parse(raw, request->now_ms, &record))
         return RN_EPROTOCOL;
-    if ((expires && expires <= request->now_ms) || str_eq(key, request->key))
+    if (key.len < request->prefix.len ||
+        !str_eq(str_n(key.ptr, request->prefix.len), request->prefix))
+        return 1;
+    if (!record.is_there || str_eq(key, request->key))
         return 0;
     if (page->count == request->limit || out->len > LIMIT_DATA_PAGE_BYTES) {
         page->ret->has_more = true;
@@ -109,7 +73,7 @@ static int add_to_page(void *ctx, struct str key, struct str raw)
     json_write_string(out, key);
     if (is_items) {
         buf_add_char(out, ',');
-        buf_add_str(out, str_n(raw.ptr + HEAD, raw.len - HEAD));
+        buf_add_str(out, record.value);
         buf_add_char(out, ']');
     }
     return 0;
@@ -118,13 +82,18 @@ static int add_to_page(void *ctx, struct str key, struct str raw)
 static int read_page(struct store_reader reader, const struct data_request *request,
                      struct data_result *ret)
 {
-    struct space space = space_of(request->store);
+    struct data_totals totals;
     struct data_request asked = *request;
     if (asked.limit < 1 || asked.limit > LIMIT_DATA_PAGE)
         asked.limit = LIMIT_DATA_PAGE;
     struct page page = {.request = &asked, .ret = ret};
+    int rc = data_totals_get(reader, request->store, &totals);
+    if (rc)
+        return rc;
     buf_add_char(&ret->text, '[');
-    int rc = kv_each_from(reader, space.name, request->key, add_to_page, &page);
+    struct str from = str_cmp(request->key, request->prefix) < 0 ? request->prefix : request->key;
+    rc = kv_each_from(reader, data_space_of(request->store, totals.place).name, from, add_to_page,
+                      &page);
     buf_add_char(&ret->text, ']');
     return rc > 0 ? 0 : rc;
 }
@@ -132,14 +101,14 @@ static int read_page(struct store_reader reader, const struct data_request *requ
 int data_read(struct store_reader reader, const struct data_request *request,
               struct data_result *ret, struct err *err)
 {
-    struct record record;
+    struct data_record record;
     int rc;
     buf_clear(&ret->text);
     if (request->verb == DATA_KEYS || request->verb == DATA_ITEMS) {
         rc = read_page(reader, request, ret);
         return rc ? err_set(err, rc, "the data store cannot be read") : 0;
     }
-    rc = read_record(reader, request->store, request->key, request->now_ms, &record);
+    rc = data_record_get(reader, request->store, request->key, request->now_ms, &record);
     if (rc)
         return err_set(err, rc, "the data store cannot be read");
     ret->is_found = record.is_there;
@@ -151,34 +120,6 @@ int data_read(struct store_reader reader, const struct data_request *request,
 
 /* ---- writing */
 
-struct totals {
-    bool is_new;
-    uint64_t count, bytes;
-};
-
-static int read_totals(struct store_tx *tx, struct str store, struct totals *ret)
-{
-    struct str raw;
-    int rc = kv_get(STORE_TX(tx), SPACE_STORES, store, &raw);
-    *ret = (struct totals){.is_new = rc == RN_ENOTFOUND};
-    if (rc == RN_ENOTFOUND)
-        return 0;
-    if (rc || raw.len != 16)
-        return rc ? rc : RN_EPROTOCOL;
-    ret->count = get_u64(raw.ptr);
-    ret->bytes = get_u64(raw.ptr + 8);
-    return 0;
-}
-
-static int put_totals(struct store_tx *tx, struct str store, const struct totals *totals,
-                      struct err *err)
-{
-    unsigned char raw[16];
-    put_u64(raw, totals->count);
-    put_u64(raw + 8, totals->bytes);
-    return kv_put(tx, SPACE_STORES, store, str_n(raw, sizeof(raw)), err);
-}
-
 static int count_store(void *ctx, struct str key, struct str value)
 {
     (void)key;
@@ -188,7 +129,7 @@ static int count_store(void *ctx, struct str key, struct str value)
 }
 
 /* What is over a limit is refused before anything is written. */
-static int check_limits(struct store_tx *tx, const struct totals *after, struct err *err)
+static int check_limits(struct store_tx *tx, const struct data_totals *after, struct err *err)
 {
     size_t stores = 0;
     if (after->count > LIMIT_DATA_KEYS)
@@ -200,65 +141,18 @@ static int check_limits(struct store_tx *tx, const struct totals *after, struct 
                        (unsigned long long)after->bytes, (unsigned long long)LIMIT_DATA_BYTES);
     if (!after->is_new)
         return 0;
-    (void)kv_each(STORE_TX(tx), SPACE_STORES, count_store, &stores);
+    (void)kv_each(STORE_TX(tx), DATA_SPACE_STORES, count_store, &stores);
     return stores < LIMIT_DATA_STORES
                ? 0
                : err_set(err, RN_ETOOBIG, "there are %d data stores already", LIMIT_DATA_STORES);
 }
 
-/* The key of the index of times. */
-struct expiry {
-    unsigned char bytes[8 + LIMIT_DATA_NAME + 1 + LIMIT_DB_KEY];
-    size_t size;
-};
-
-static struct str expiry_key(struct expiry *out, int64_t expires_ms, struct str store,
-                             struct str key)
-{
-    put_u64(out->bytes, (uint64_t)expires_ms);
-    memcpy(out->bytes + 8, store.ptr, store.len);
-    out->bytes[8 + store.len] = '\0';
-    if (key.len)
-        memcpy(out->bytes + 9 + store.len, key.ptr, key.len);
-    out->size = 9 + store.len + key.len;
-    return str_n(out->bytes, out->size);
-}
-
-/* Takes the record out of the totals and of the index. */
-static int drop_expiry(struct store_tx *tx, struct str store, struct str key, int64_t expires_ms,
-                       struct err *err)
-{
-    struct expiry at;
-    return expires_ms ? kv_delete(tx, SPACE_EXPIRY, expiry_key(&at, expires_ms, store, key), err)
-                      : 0;
-}
-
-static int remove_record(struct store_tx *tx, struct str store, struct str key,
-                         const struct record *record, struct err *err)
-{
-    struct space space = space_of(store);
-    struct totals totals;
-    size_t bytes = key.len + record->value.len;
-    int64_t expires = record->expires_ms;
-    int rc = read_totals(tx, store, &totals);
-    if (rc)
-        return err_set(err, rc, "the data store cannot be read");
-    totals.count -= totals.count > 0;
-    totals.bytes -= totals.bytes < bytes ? totals.bytes : bytes;
-    rc = kv_delete(tx, space.name, key, err);
-    if (!rc)
-        rc = drop_expiry(tx, store, key, expires, err);
-    return rc ? rc : put_totals(tx, store, &totals, err);
-}
-
 /* Sets the record; `old` is what lies there, and `value` may be a view of it. */
 static int put_record(struct store_tx *tx, const struct data_request *request, struct str value,
-                      int64_t expires_ms, const struct record *old, struct err *err)
+                      int64_t expires_ms, const struct data_record *old, struct err *err)
 {
-    struct space space = space_of(request->store);
-    struct totals totals;
-    int64_t old_expires = old->expires_ms;
-    int rc = read_totals(tx, request->store, &totals);
+    struct data_totals totals;
+    int rc = data_totals_get(STORE_TX(tx), request->store, &totals);
     if (rc)
         return err_set(err, rc, "the data store cannot be read");
     totals.count += !old->is_stored;
@@ -266,25 +160,12 @@ static int put_record(struct store_tx *tx, const struct data_request *request, s
     if (old->is_stored)
         totals.bytes -= request->key.len + old->value.len;
     rc = check_limits(tx, &totals, err);
-    if (rc)
-        return rc;
-    struct buf raw = BUF_INIT(HEAD + LIMIT_DATA_VALUE + 64);
-    unsigned char head[HEAD];
-    put_u64(head, (uint64_t)expires_ms);
-    buf_add_str(&raw, str_n(head, HEAD));
-    buf_add_str(&raw, value);
-    rc = kv_put(tx, space.name, request->key, buf_str(&raw), err);
-    buf_release(&raw);
-    if (!rc && old_expires != expires_ms)
-        rc = drop_expiry(tx, request->store, request->key, old_expires, err);
-    struct expiry at;
-    if (!rc && expires_ms)
-        rc = kv_put(tx, SPACE_EXPIRY, expiry_key(&at, expires_ms, request->store, request->key),
-                    STR("1"), err);
-    return rc ? rc : put_totals(tx, request->store, &totals, err);
+    return rc ? rc
+              : data_record_put(tx, request->store, request->key, value, expires_ms, old, &totals,
+                                err);
 }
 
-static int64_t expires_of(const struct data_request *request, const struct record *old)
+static int64_t expires_of(const struct data_request *request, const struct data_record *old)
 {
     if (request->ttl_ms < 0)
         return old->is_there ? old->expires_ms : 0;
@@ -292,7 +173,7 @@ static int64_t expires_of(const struct data_request *request, const struct recor
 }
 
 static int increment(struct store_tx *tx, const struct data_request *request,
-                     const struct record *old, struct data_result *ret, struct err *err)
+                     const struct data_record *old, struct data_result *ret, struct err *err)
 {
     struct json *value = NULL;
     int64_t number = 0;
@@ -313,7 +194,7 @@ static int increment(struct store_tx *tx, const struct data_request *request,
     return put_record(tx, request, str_from(text), expires_of(request, old), old, err);
 }
 
-static bool is_expected(const struct data_request *request, const struct record *old)
+static bool is_expected(const struct data_request *request, const struct data_record *old)
 {
     struct json *a = NULL, *b = NULL;
     if (!request->expected.ptr || !old->is_there)
@@ -326,7 +207,7 @@ static bool is_expected(const struct data_request *request, const struct record 
 }
 
 static int compare_and_set(struct store_tx *tx, const struct data_request *request,
-                           const struct record *old, struct data_result *ret, struct err *err)
+                           const struct data_record *old, struct data_result *ret, struct err *err)
 {
     ret->is_swapped = is_expected(request, old);
     if (!ret->is_swapped) {
@@ -335,7 +216,7 @@ static int compare_and_set(struct store_tx *tx, const struct data_request *reque
         return 0;
     }
     if (!request->value.ptr)
-        return old->is_stored ? remove_record(tx, request->store, request->key, old, err) : 0;
+        return old->is_stored ? data_record_remove(tx, request->store, request->key, old, err) : 0;
     buf_add_str(&ret->text, request->value);
     return put_record(tx, request, request->value, expires_of(request, old), old, err);
 }
@@ -343,26 +224,21 @@ static int compare_and_set(struct store_tx *tx, const struct data_request *reque
 static int clear(struct store_tx *tx, const struct data_request *request, struct data_result *ret,
                  struct err *err)
 {
-    struct space space = space_of(request->store);
-    struct totals totals;
-    int rc = read_totals(tx, request->store, &totals);
+    struct data_totals totals;
+    int rc = data_totals_get(STORE_TX(tx), request->store, &totals);
     if (rc)
         return err_set(err, rc, "the data store cannot be read");
     ret->number = (int64_t)totals.count;
-    if (totals.count == 0)
-        return 0;
-    totals.count = totals.bytes = 0;
-    rc = kv_delete_space(tx, space.name, err); /* the sweep forgets their times */
-    return rc ? rc : put_totals(tx, request->store, &totals, err);
+    return totals.count ? data_empty(tx, request->store, &totals, err) : 0;
 }
 
 static int apply(struct store_tx *tx, const struct data_request *request, struct data_result *ret,
                  struct err *err)
 {
-    struct record old;
+    struct data_record old;
     if (request->verb == DATA_CLEAR)
         return clear(tx, request, ret, err);
-    int rc = read_record(STORE_TX(tx), request->store, request->key, request->now_ms, &old);
+    int rc = data_record_get(STORE_TX(tx), request->store, request->key, request->now_ms, &old);
     if (rc)
         return err_set(err, rc, "the data store cannot be read");
     ret->is_found = old.is_there;
@@ -374,7 +250,7 @@ static int apply(struct store_tx *tx, const struct data_request *request, struct
                    ? put_record(tx, request, old.value, expires_of(request, &old), &old, err)
                    : 0;
     case DATA_DELETE:
-        return old.is_stored ? remove_record(tx, request->store, request->key, &old, err) : 0;
+        return old.is_stored ? data_record_remove(tx, request->store, request->key, &old, err) : 0;
     case DATA_INCREMENT:
         return increment(tx, request, &old, ret, err);
     default:
@@ -389,55 +265,7 @@ int data_write(struct store_tx *tx, const struct data_request *request, struct d
     ret->is_found = ret->is_swapped = false;
     ret->number = 0;
     int rc = apply(tx, request, ret, err);
-    return rc ? rc : data_sweep(tx, request->now_ms, SWEEP_BUDGET, err);
-}
-
-/* ---- the sweep */
-
-struct due {
-    int64_t now_ms;
-    size_t budget, count;
-    struct expiry *list;
-};
-
-static int collect_due(void *ctx, struct str key, struct str value)
-{
-    struct due *due = ctx;
-    (void)value;
-    if (due->count == due->budget || key.len < 10 || key.len > sizeof(due->list->bytes) ||
-        (int64_t)get_u64(key.ptr) > due->now_ms)
-        return 1;
-    memcpy(due->list[due->count].bytes, key.ptr, key.len);
-    due->list[due->count++].size = key.len;
-    return 0;
-}
-
-static int sweep_one(struct store_tx *tx, const struct expiry *at, struct err *err)
-{
-    struct str whole = str_n(at->bytes, at->size), rest = str_n(at->bytes + 8, at->size - 8);
-    struct str store = STR_NONE;
-    struct record record;
-    int64_t expires = (int64_t)get_u64(at->bytes);
-    if (!str_cut(&rest, '\0', &store))
-        return kv_delete(tx, SPACE_EXPIRY, whole, err);
-    int rc = read_record(STORE_TX(tx), store, rest, expires, &record);
-    if (rc)
-        return err_set(err, rc, "the data store cannot be read");
-    if (record.is_stored && record.expires_ms == expires)
-        return remove_record(tx, store, rest, &record, err);
-    return kv_delete(tx, SPACE_EXPIRY, whole, err);
-}
-
-int data_sweep(struct store_tx *tx, int64_t now_ms, size_t budget, struct err *err)
-{
-    struct due due = {.now_ms = now_ms, .budget = budget};
-    due.list = xcalloc(budget, sizeof(*due.list));
-    int rc = kv_each(STORE_TX(tx), SPACE_EXPIRY, collect_due, &due);
-    rc = rc < 0 ? err_set(err, rc, "the data stores cannot be read") : 0;
-    for (size_t i = 0; i < due.count && !rc; i++)
-        rc = sweep_one(tx, &due.list[i], err);
-    free(due.list);
-    return rc;
+    return rc ? rc : data_sweep(tx, request->now_ms, SWEEP_BUDGET, NULL, err);
 }
 
 struct each {
@@ -448,7 +276,7 @@ struct each {
 static int each_store(void *ctx, struct str key, struct str value)
 {
     const struct each *each = ctx;
-    return value.len == 16 ? each->each(each->ctx, key, get_u64(value.ptr), get_u64(value.ptr + 8))
+    return value.len >= 16 ? each->each(each->ctx, key, get_u64(value.ptr), get_u64(value.ptr + 8))
                            : RN_EPROTOCOL;
 }
 
@@ -456,5 +284,5 @@ int data_each(struct store_reader reader,
               int (*fn)(void *ctx, struct str store, uint64_t count, uint64_t bytes), void *ctx)
 {
     struct each each = {fn, ctx};
-    return kv_each(reader, SPACE_STORES, each_store, &each);
+    return kv_each(reader, DATA_SPACE_STORES, each_store, &each);
 }

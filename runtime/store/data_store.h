@@ -1,10 +1,12 @@
 /* Data stores: named, project-wide records by key, each with a time to live if it has one. A record
  * whose time is over is not there for anybody; data_sweep() removes it. All verbs of one operation
  * are one transaction, so that an increment and a compare-and-set are atomic. In the kv:
- *   "data/<store>"  key → expires_ms (8 bytes, 0: never), JSON text
+ *   "data/<store>"  key → expires_ms (8 bytes, 0: never), JSON text; "data/<store>/<place>" if the
+ *                   store has moved to another place
  *   "data-stores"   store → count of records (8), their bytes (8): keys and values, with those that
- *                   are over and not swept
- *   "data-expiry"   expires_ms (8) store NUL key → nothing: the order of the sweep */
+ *                   are over and not swept; its place (8)
+ *   "data-expiry"   expires_ms (8) store NUL key → nothing: the order of the sweep
+ *   "data-dropped"  <store>[/<place>] → nothing: a place that a cleared store has left, not empty */
 #ifndef RUNNEL_STORE_DATA_STORE_H
 #define RUNNEL_STORE_DATA_STORE_H
 
@@ -28,6 +30,7 @@ struct data_request {
     struct str store;
     struct str key;      /* keys, items: what comes behind it; empty: from the start */
     struct str value;    /* JSON text; ptr NULL (compare_and_set): delete */
+    struct str prefix;   /* keys, items: only those that begin with it */
     struct str expected; /* JSON text; ptr NULL: the record is not there */
     int64_t ttl_ms; /* set, set_ttl: 0: for ever. -1 (set, increment, compare_and_set): as it was */
     int64_t by;     /* increment */
@@ -60,8 +63,13 @@ int data_read(struct store_reader reader, const struct data_request *request,
  * what is no integer. The result is the last one's if it runs again. */
 int data_write(struct store_tx *tx, const struct data_request *request, struct data_result *ret,
                struct err *err) MUST_USE;
-/* Removes up to `budget` records whose time is over. */
-int data_sweep(struct store_tx *tx, int64_t now_ms, size_t budget, struct err *err) MUST_USE;
+/* Removes up to `budget` records whose time is over; *ret_has_more (may be NULL): there are others. */
+int data_sweep(struct store_tx *tx, int64_t now_ms, size_t budget, bool *ret_has_more,
+               struct err *err) MUST_USE;
+/* Removes up to `budget` records of stores that were cleared. */
+int data_drain(struct store_tx *tx, size_t budget, bool *ret_has_more, struct err *err) MUST_USE;
+/* Whether there is anything for the two. */
+bool data_has_old(struct store_reader reader, int64_t now_ms);
 /* Every store there has been. */
 int data_each(struct store_reader reader,
               int (*each)(void *ctx, struct str store, uint64_t count, uint64_t bytes), void *ctx);
