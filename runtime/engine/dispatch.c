@@ -524,3 +524,11 @@ void dispatcher_counts(struct dispatcher *d, const char *workflow, size_t *ret_r
     struct slot *slot = map_get(&d->slots, str_from(workflow));
     *ret_running = slot ? slot->active : 0;
 }
+
+size_t dispatcher_places(struct dispatcher *d)
+{
+    size_t places = 0, at = 0;
+    for (const struct map_entry *e; (e = map_next(&d->slots, &at));)
+        places += ((const struct slot *)e->value)->active;
+    return places;
+}

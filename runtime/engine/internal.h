@@ -305,6 +305,7 @@ bool dispatcher_cancel(struct dispatcher *dispatcher, uint64_t run_id);
 bool dispatcher_resume(struct dispatcher *dispatcher, uint64_t run_id, uint32_t position,
                        uint32_t attempt, struct json *data, loop_fn then, void *ctx);
 void dispatcher_counts(struct dispatcher *dispatcher, const char *workflow, size_t *ret_running);
+size_t dispatcher_places(struct dispatcher *dispatcher); /* that runs hold, in all workflows */
 /* Calls fn(ctx) once, on the loop thread, when the run ends; at once if it is not live here. */
 void dispatcher_when_ended(struct dispatcher *dispatcher, uint64_t run_id, loop_fn fn, void *ctx);
 void dispatcher_forget_waiter(struct dispatcher *dispatcher, void *ctx);

@@ -127,7 +127,8 @@ static void write_requests(struct buf *out, struct metrics *metrics)
            "on disk.",
            atomic_load(&metrics->accepted));
     head(out, "runnel_ingest_refused_total", "counter",
-         "Requests that were not accepted, by status and reason (\"source\": the source's own answer; "
+         "Requests that were not accepted, by status and reason (\"source\": the source's own "
+         "answer; "
          "\"resume\": a resume or cancel URL; \"listener\": refused before it was read).");
     pthread_mutex_lock(&metrics->lock);
     for (size_t i = 0; i < metrics->reason_count; i++)
@@ -210,11 +211,29 @@ static void write_queues(struct engine *engine, struct buf *out)
     store_view_end(ages.view);
 }
 
+struct places {
+    struct dispatcher *dispatcher;
+    size_t count;
+};
+
+static void count_places(void *ctx)
+{
+    struct places *places = ctx;
+    places->count = dispatcher_places(places->dispatcher);
+}
+
 static void write_runs(struct engine *engine, const struct store_stats *stats, struct buf *out)
 {
-    head(out, "runnel_runs", "gauge", "Runs that have not ended, by state.");
-    buf_addf(out, "runnel_runs{state=\"queued\"} %llu\nrunnel_runs{state=\"live\"} %llu\n",
-             (unsigned long long)stats->queued, (unsigned long long)stats->live);
+    struct places places = {.dispatcher = engine->dispatcher};
+    loop_call(engine->loop, count_places, &places);
+    uint64_t running = places.count < stats->live ? places.count : stats->live;
+    head(out, "runnel_runs", "gauge",
+         "Runs that have not ended: queued, running (they hold a place, between retries, too), "
+         "paused (delay, suspend, rerun).");
+    buf_addf(out, "runnel_runs{state=\"queued\"} %llu\n", (unsigned long long)stats->queued);
+    buf_addf(out, "runnel_runs{state=\"running\"} %llu\n", (unsigned long long)running);
+    buf_addf(out, "runnel_runs{state=\"paused\"} %llu\n",
+             (unsigned long long)(stats->live - running));
     head(out, "runnel_runs_ended_total", "counter", "Runs that ended since start, by outcome.");
     for (size_t i = 0; i < COUNT_OF(statuses); i++)
         buf_addf(out, "runnel_runs_ended_total{status=\"%s\"} %llu\n", statuses[i],

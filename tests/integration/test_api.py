@@ -295,7 +295,7 @@ try:
     # ---- the rest: metrics, health, the end
     assert post(project.ready["ingest"] + "/r/run_0000000000000/1/token/resume", "{}")[0] == 404
     metrics = call(200, "GET", "/metrics")
-    for name in ("runnel_ingest_accepted_total", 'runnel_ingest_refused_total{status="404",reason="resume"} 1', "runnel_queue_depth", "runnel_queue_age_seconds", 'runnel_runs{state="live"}', 'runnel_runs_ended_total{status="succeeded"}',
+    for name in ("runnel_ingest_accepted_total", 'runnel_ingest_refused_total{status="404",reason="resume"} 1', "runnel_queue_depth", "runnel_queue_age_seconds", 'runnel_runs{state="running"} 0', 'runnel_runs{state="paused"}', 'runnel_runs_ended_total{status="succeeded"}',
                  'runnel_step_duration_seconds_bucket{component="discord_webhook-send-message",le="+Inf"}', "runnel_plugin_starts_total", "runnel_plugin_crashes_total", "runnel_store_bytes", "runnel_store_quota_bytes",
                  "runnel_store_commit_seconds_count", "runnel_store_operations_total"):
         assert name in metrics, name
