@@ -14,7 +14,7 @@ What `runnel --help` and `runnel COMMAND --help` print; `tools/cli-docs.sh` writ
 - Results go to stdout; what is said about them (notes, prompts, errors, the runtime's log) to stderr.
 - Exit codes: 0 good, 1 the work failed (a failed run, an error in the files, something missing), 2 the call was wrong.
 - A command talks to the runtime of its project. Where none is up it opens the project's store itself for as long as it takes; `events -f`,
-  `logs -f`, `replay`, `down`, `schedule`, `fire` and `console` need a runtime.
+  `logs -f`, `replay`, `cancel`, `resume`, `down`, `schedule`, `fire` and `console` need a runtime.
 - `source <(runnel completion bash)` completes commands, options and workflows.
 
 | variable | |

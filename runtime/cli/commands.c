@@ -24,6 +24,8 @@ static const struct {
     {"Run them", &command_down},
     {"Run them", &command_run},
     {"Run them", &command_replay},
+    {"Run them", &command_cancel},
+    {"Run them", &command_resume},
     {"Run them", &command_schedule},
     {"Run them", &command_fire},
     {"See what they do", &command_runs},

@@ -216,6 +216,39 @@ static int run_rollback(const struct args *args)
     return rc ? out_error(&err) : 0;
 }
 
+/* ---- on and off */
+
+static int set_active(const struct args *args, const char *verb)
+{
+    struct client *client = client_open(args->project, true);
+    const char *name = args->positional[0];
+    struct json *answer = NULL;
+    struct err err = ERR_INIT;
+    if (!client)
+        return 1;
+    char *path = xasprintf("workflows/%s/%s", name, verb);
+    int rc = client_call(client, "POST", path, NULL, &answer, &err);
+    free(path);
+    client_close(client);
+    if (rc == 0 && args->is_json)
+        out_json(answer);
+    else if (rc == 0)
+        printf("workflows/%s.yaml says inactive: %s now\n", name,
+               strcmp(verb, "disable") == 0 ? "true" : "false");
+    json_free(answer);
+    return rc ? out_error(&err) : 0;
+}
+
+static int run_enable(const struct args *args)
+{
+    return set_active(args, "enable");
+}
+
+static int run_disable(const struct args *args)
+{
+    return set_active(args, "disable");
+}
+
 static const struct verb verbs[] = {
     {"list", "", "the workflows, what waits and what runs", 0, 0, run_list},
     {"history", "NAME", "the versions that were deployed, newest first", 1, 1, run_history},
@@ -223,6 +256,8 @@ static const struct verb verbs[] = {
      "what has changed: since the version before, or between two", 1, 3, run_difference},
     {"rollback", "NAME [VERSION]", "write a former version into the file again", 1, 2,
      run_rollback},
+    {"enable", "NAME", "let it take events (inactive: false in its file)", 1, 1, run_enable},
+    {"disable", "NAME", "let it take none; runs in progress end", 1, 1, run_disable},
 };
 
 const struct command command_workflows = {

@@ -303,7 +303,7 @@ int engine_cancel_run(struct engine *engine, const char *text, struct err *err)
     if (id_parse("run", str_from(text), &cancel.id))
         return err_set(err, RN_EINVAL, "\"%s\" is no run's id (run_…)", text);
     loop_call(engine->loop, cancel_run, &cancel);
-    return cancel.was_live ? 0 : err_set(err, RN_ENOTFOUND, "%s is not running", text);
+    return cancel.was_live ? 0 : err_set(err, RN_ENOTFOUND, "%s neither runs nor waits", text);
 }
 
 struct end_wait {

@@ -60,6 +60,7 @@ void dispatcher_free(struct dispatcher *d)
         run_drop(run);
     }
     map_release(&d->parked, parked_free);
+    map_release(&d->taken_back, NULL);
     map_release(&d->slots, slot_free);
     map_release(&d->woken, NULL);
     while (d->waiters) {
@@ -137,11 +138,21 @@ void dispatcher_adopt(struct dispatcher *d, struct run *run, const char *workflo
 
 /* ---- from the queue */
 
+static struct str id_key(const uint64_t *run_id)
+{
+    return str_n((const char *)run_id, sizeof(*run_id));
+}
+
+bool dispatcher_took_back(const struct dispatcher *d, uint64_t run_id)
+{
+    return d->taken_back.count && map_get(&d->taken_back, id_key(&run_id));
+}
+
 struct taken {
     struct slot *slot;
     struct store_view *view;
     struct run *list[BATCH];
-    size_t count;
+    size_t count, read;
 };
 
 /* A run for a queue entry. What is wrong with its event shows as the run's error. */
@@ -183,8 +194,10 @@ void begin_run(struct slot *slot, struct run *run)
 static int take_entry(void *ctx, const struct queue_entry *entry)
 {
     struct taken *taken = ctx;
-    taken->list[taken->count++] = run_of_entry(taken->slot, taken->view, entry);
     taken->slot->cursor = entry->run_id;
+    taken->read++;
+    if (!dispatcher_took_back(taken->slot->d, entry->run_id))
+        taken->list[taken->count++] = run_of_entry(taken->slot, taken->view, entry);
     return 0;
 }
 
@@ -216,7 +229,7 @@ static void dispatch_in_order(struct slot *slot)
         (void)queue_each(STORE_VIEW(taken.view), str_from(slot->id), slot->cursor, limit,
                          take_entry, &taken);
         store_view_end(taken.view);
-        slot->has_more = taken.count == limit;
+        slot->has_more = taken.read == limit;
         throttle_count(slot, taken.count);
         /* All count before the first one begins, which may end at once and dispatch again. */
         for (size_t i = 0; i < taken.count; i++)
@@ -294,11 +307,6 @@ void dispatcher_begin_only(struct dispatcher *d, const char *workflow, uint64_t 
 
 /* ---- outside memory */
 
-static struct str park_key(const uint64_t *run_id)
-{
-    return str_n((const char *)run_id, sizeof(*run_id));
-}
-
 /* Gives up the place that it held: the run takes one again when it is loaded. */
 static void unpark(struct parked *parked)
 {
@@ -314,7 +322,7 @@ static void wake_parked(void *ctx)
     struct parked *parked = ctx;
     struct dispatcher *d = parked->d;
     uint64_t run_id = parked->run_id;
-    (void)map_remove(&d->parked, park_key(&run_id));
+    (void)map_remove(&d->parked, id_key(&run_id));
     unpark(parked);
     if (!d->is_stopping)
         run_load(d, run_id, false);
@@ -332,7 +340,7 @@ void dispatcher_park(struct dispatcher *d, uint64_t run_id, int64_t wake_ms, str
     }
     if (wake_ms)
         parked->timer = loop_timer(d->engine->loop, wake_ms, wake_parked, parked);
-    struct parked *before = map_put(&d->parked, park_key(&run_id), parked);
+    struct parked *before = map_put(&d->parked, id_key(&run_id), parked);
     if (before)
         unpark(before);
 }
@@ -348,7 +356,7 @@ static struct run *find_run(struct dispatcher *d, uint64_t id)
 /* The run, loaded if it is parked; NULL: it is neither. */
 static struct run *bring_back(struct dispatcher *d, uint64_t run_id, bool is_cancelled)
 {
-    struct parked *parked = map_remove(&d->parked, park_key(&run_id));
+    struct parked *parked = map_remove(&d->parked, id_key(&run_id));
     if (parked) {
         if (parked->timer)
             (void)loop_cancel(d->engine->loop, parked->timer);
@@ -360,18 +368,61 @@ static struct run *bring_back(struct dispatcher *d, uint64_t run_id, bool is_can
     return find_run(d, run_id);
 }
 
+struct search {
+    struct store_view *view;
+    uint64_t run_id;
+    char *workflow; /* in whose queue it is */
+};
+
+static int search_queue(void *ctx, struct str workflow)
+{
+    struct search *search = ctx;
+    struct queue_entry entry;
+    if (queue_get(STORE_VIEW(search->view), workflow, search->run_id, &entry))
+        return 0;
+    search->workflow = str_dup(workflow);
+    return 1;
+}
+
+/* A run that has not begun ends like any other, with a commit that takes it out of its queue. */
+static bool cancel_queued(struct dispatcher *d, uint64_t run_id)
+{
+    struct search search = {.run_id = run_id};
+    struct queue_entry entry;
+    struct run *run = NULL;
+    if (d->is_stopping || dispatcher_took_back(d, run_id) ||
+        store_view_begin(d->engine->store, &search.view, NULL))
+        return false;
+    (void)queue_workflows(STORE_VIEW(search.view), search_queue, &search);
+    struct slot *slot = search.workflow ? slot_of(d, str_from(search.workflow)) : NULL;
+    if (slot && slot->workflow &&
+        queue_get(STORE_VIEW(search.view), str_from(slot->id), run_id, &entry) == 0)
+        run = run_of_entry(slot, search.view, &entry);
+    store_view_end(search.view);
+    free(search.workflow);
+    if (!run)
+        return false;
+    (void)map_put(&d->taken_back, id_key(&run_id), d);
+    add_run(d, run, slot);
+    if (run->end_status)
+        run_settle(run);
+    else
+        run_cancel(run);
+    return true;
+}
+
 bool dispatcher_cancel(struct dispatcher *d, uint64_t run_id)
 {
     struct run *run = find_run(d, run_id);
-    if (!run) { /* parked: it ends as cancelled when it is loaded */
-        struct parked *parked = map_get(&d->parked, park_key(&run_id));
-        if (parked)
-            (void)bring_back(d, run_id, true);
-        return parked != NULL;
-    }
-    if (run->end_status)
+    if (run && run->end_status)
         return false;
-    run_cancel(run);
+    if (run) {
+        run_cancel(run);
+        return true;
+    }
+    if (!map_get(&d->parked, id_key(&run_id)))
+        return cancel_queued(d, run_id);
+    (void)bring_back(d, run_id, true); /* it ends as cancelled when it is loaded */
     return true;
 }
 
@@ -441,6 +492,8 @@ void dispatcher_run_left(struct dispatcher *d, struct run *run, bool has_ended)
     char *key = run->key ? xstrdup(run->key) : NULL;
     give_up_slot(run);
     d->active--;
+    if (d->taken_back.count)
+        (void)map_remove(&d->taken_back, id_key(&id));
     run_drop(run);
     if (has_ended)
         notify(d, id);

@@ -42,6 +42,9 @@ struct dispatcher {
     struct map slots;        /* id → struct slot */
     struct run *runs;        /* in memory */
     struct map parked;       /* run id (8 bytes) → struct parked */
+    /* Run ids that were cancelled before they began, until the commit that takes them out of their
+     * queue: they are not to be taken from there meanwhile. */
+    struct map taken_back;
     size_t active;
     size_t calls;
     bool is_stopping;
@@ -54,6 +57,7 @@ struct dispatcher {
 };
 
 void dispatch(struct slot *slot);
+bool dispatcher_took_back(const struct dispatcher *d, uint64_t run_id);
 struct run *run_of_entry(struct slot *slot, struct store_view *view,
                          const struct queue_entry *entry);
 void begin_run(struct slot *slot, struct run *run);

@@ -89,7 +89,8 @@ static struct run *load_entry(struct slot *slot, const char *key, uint64_t run_i
     struct store_view *view = NULL;
     struct queue_entry entry;
     struct run *run = NULL;
-    if (store_view_begin(slot->d->engine->store, &view, NULL))
+    if (dispatcher_took_back(slot->d, run_id) ||
+        store_view_begin(slot->d->engine->store, &view, NULL))
         return NULL;
     if (queue_get(STORE_VIEW(view), str_from(slot->id), run_id, &entry) == 0) {
         run = run_of_entry(slot, view, &entry);
