@@ -113,6 +113,9 @@ export function Tabs({ tabs, active, onSelect }) {
 // ---- a list of any length: only what is seen is in the page, more is fetched as the end comes near
 
 const PAGE = 200
+// More came than a stream tells one by one: a list that stands at its top is loaded anew, so many entries of it, at most so often.
+const FRESH = 100
+const FRESH_MS = 3000
 
 export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   const [items, setItems] = useState([])
@@ -123,7 +126,8 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   const box = useRef()
   const index = useRef(new Map())
   const generation = useRef(0)
-  const refreshTimer = useRef(null)
+  const freshTimer = useRef(null)
+  const isStale = useRef(false)
   const waiting = useRef([]) // what came live, put in together
 
   const merge = useCallback((page, atTop) => setItems(old => {
@@ -135,7 +139,7 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
     return atTop ? [...fresh, ...kept] : [...kept, ...fresh]
   }), [])
 
-  const fetchPage = useCallback(async (cursor, atTop) => {
+  const fetchPage = useCallback(async cursor => {
     const own = generation.current
     setBusy(true)
     try {
@@ -143,11 +147,11 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
       do { // a page may be short while there is more behind it
         page = await load(at, PAGE)
         if (own !== generation.current) return
-        merge(page.data, atTop)
+        merge(page.data, false)
         got += page.data.length
         at = page.next
-      } while (got < 20 && page.next && !atTop)
-      if (!atTop || !index.current.size || cursor === null) setNext(old => atTop && old !== null ? old : page.next)
+      } while (got < 20 && page.next)
+      setNext(page.next)
       setError(null)
     } catch (e) {
       if (own === generation.current) setError(e)
@@ -161,14 +165,34 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
     index.current = new Map()
     setItems([])
     setNext(null)
-    fetchPage(null, false)
+    fetchPage(null)
   }, [fetchPage])
   useEffect(() => { reset() }, [reset])
+
+  // What lies between the newest and what is shown is not known: it is replaced, unless someone reads further down.
+  const freshen = useCallback(() => {
+    if (!isStale.current || freshTimer.current || box.current.scrollTop > height) return
+    isStale.current = false
+    freshTimer.current = setTimeout(async () => {
+      const own = generation.current
+      try {
+        const page = await load(null, FRESH)
+        if (own !== generation.current) return
+        if (box.current.scrollTop > height) { isStale.current = true; return }
+        index.current = new Map(page.data.map(item => [item.id, item]))
+        setItems(page.data)
+        setNext(page.next)
+      } catch { isStale.current = true } finally { freshTimer.current = null }
+      freshen()
+    }, FRESH_MS)
+  }, [load, height])
+  useEffect(() => () => { clearTimeout(freshTimer.current); freshTimer.current = null }, [freshen])
 
   useLive((topic, value) => {
     if (topic === 'reset') reset()
     else if (topic === 'more') {
-      refreshTimer.current ||= setTimeout(() => { refreshTimer.current = null; fetchPage(null, true) }, 2000)
+      isStale.current = true
+      freshen()
     } else {
       const item = live?.(topic, value)
       if (item) {
@@ -195,7 +219,7 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
 
   const first = Math.max(0, Math.floor(view.top / height) - 6)
   const last = Math.min(items.length, Math.ceil((view.top + view.height) / height) + 6)
-  useEffect(() => { if (next && !isBusy && !error && last > items.length - 50) fetchPage(next, false) }, [last, next, isBusy, items.length, error])
+  useEffect(() => { if (next && !isBusy && !error && last > items.length - 50) fetchPage(next) }, [last, next, isBusy, items.length, error])
 
   const keys = event => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
@@ -208,8 +232,8 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
     requestAnimationFrame(() => box.current.querySelector(`[data-index="${to}"] a`)?.focus())
   }
 
-  return <div class="list" ref={box} onScroll={e => setView({ top: e.currentTarget.scrollTop, height: e.currentTarget.clientHeight })} onKeyDown={keys} role="list" aria-label={label} aria-busy={isBusy}>
-    <Problem error={error} retry={() => { setError(null); items.length ? fetchPage(next, false) : reset() }} />
+  return <div class="list" ref={box} onScroll={e => { setView({ top: e.currentTarget.scrollTop, height: e.currentTarget.clientHeight }); freshen() }} onKeyDown={keys} role="list" aria-label={label} aria-busy={isBusy}>
+    <Problem error={error} retry={() => { setError(null); items.length ? fetchPage(next) : reset() }} />
     {!items.length && !isBusy && !error && <Empty>{empty}</Empty>}
     <div class="rows" style={{ height: `${items.length * height}px` }}>
       {items.slice(first, last).map((item, i) =>

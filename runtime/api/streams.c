@@ -268,6 +268,8 @@ static int read_for(struct streams *s, const struct stream *stream)
     }
     reading->was_cut = rc == 0 && reading->has_more && stream->is_brief;
     if (reading->was_cut) {
+        /* The lists are loaded anew: what was read would be parsed by each page for nothing. */
+        buf_clear(&reading->text);
         buf_add_c(&reading->text, "event: more\ndata: {}\n\n");
         (void)!engine_feed_head(s->engine, &reading->to, &err);
         reading->has_more = false;

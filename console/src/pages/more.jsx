@@ -91,7 +91,10 @@ export function Accounts() {
 export function Logs() {
   const [lines, setLines] = useState([])
   const past = useLoad('logs?limit=200')
-  useLive((topic, line) => { if (topic === 'log') setLines(old => [...old, line].slice(-1000)) })
+  useLive((topic, line) => {
+    if (topic === 'log') setLines(old => [...old, line].slice(-1000))
+    if (topic === 'more' || topic === 'reset') { setLines([]); past.reload() }
+  })
   const all = [...(past.value?.data || []), ...lines]
   return <><h1>Logs</h1><Problem error={past.error} />{all.length ? <pre class="logs">{all.map(l => <div class={`l-${l.level}`}><span class="dim">{new Date(l.ts).toLocaleTimeString()}</span> {l.run ? <a href={`#/runs/${l.run}`}>{l.workflow || l.run} {l.step}</a> : <a href={`#/sources/${segment(l.source || '')}`}>{l.source}</a>} {l.level} {l.text}</div>)}</pre> : <Empty>Nothing was logged.</Empty>}</>
 }
