@@ -203,11 +203,29 @@ static void get_stream(struct call *call)
         call_finish(call, rc, NULL, &err);
 }
 
+static void get_sse(struct call *call)
+{
+    struct err err = ERR_INIT;
+    struct json *workflow = NULL;
+    char *id = call_segment(call, 1);
+    struct stream_options options = {.sse = id,
+                                     .from = http_request_header(call->request, "last-event-id")};
+    if (!options.from.len)
+        options.from = json_get_text(call->query, "from");
+    int rc = engine_workflow(call->engine, id, &workflow, &err);
+    rc = rc ? rc : streams_begin(call->server->streams, &options, call->response, &err);
+    if (rc)
+        call_finish(call, rc, NULL, &err);
+    json_free(workflow);
+    free(id);
+}
+
 const struct route browse_routes[] = {
     {"GET", "status", get_status, false},
     {"GET", "workflows", get_workflows, false},
     {"GET", "workflows/*", get_workflow, false},
     {"GET", "workflows/*/versions", get_workflow_versions, false},
+    {"GET", "workflows/*/sse", get_sse, false},
     {"GET", "versions/*", get_version, false},
     {"GET", "sources", get_sources, false},
     {"GET", "sources/*", get_source, false},

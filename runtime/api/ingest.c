@@ -1,6 +1,8 @@
 /* Which endpoint a request is for: /e/<key>/any/path, or <key>.localhost/any/path. */
 #include "api/routes.h"
+#include "api/streams.h"
 #include "engine/metrics.h"
+#include "engine/sse.h"
 
 static bool split_host(struct str host, struct str *ret_key)
 {
@@ -13,6 +15,51 @@ static bool split_host(struct str host, struct str *ret_key)
 }
 
 /* /r/<run>/<step>/<token>/resume or /cancel: what a waiting step was given. */
+static void refuse(struct http_response *response, int status, const char *code, const char *text)
+{
+    struct json *problem = json_new_object();
+    json_set_string(problem, "error", code);
+    json_set_string(problem, "message", text);
+    size_t size = 0;
+    char *body = json_text(problem, &size);
+    http_response_set(response, status, "application/json", str_n(body, size));
+    free(body);
+    json_free(problem);
+}
+
+/* /sse/<key>: the messages of a workflow whose file opens them to the world. */
+static void follow(struct server *server, struct str key, const struct http_request *request,
+                   struct http_response *response)
+{
+    struct str origin = http_request_header(request, "origin");
+    struct err err = ERR_INIT;
+    char *workflow = NULL;
+    bool is_any = false;
+    int rc = engine_sse_public(server->engine, key, origin, &workflow, &is_any, &err);
+    struct stream_options options = {
+        .sse = workflow, .is_public = true, .from = http_request_header(request, "last-event-id")};
+    if (rc == 0 && strcmp(request->method, "GET") != 0) {
+        refuse(response, 405, "method", "a stream is read with GET");
+        (void)!http_response_header(response, "Allow", STR("GET"));
+    } else if (rc == 0 && request->is_tls) {
+        refuse(response, 501, "unavailable",
+               "streams are not given over runnel's own TLS: a reverse proxy before it can");
+    } else {
+        rc = rc ? rc : streams_begin(server->streams, &options, response, &err);
+        if (rc)
+            refuse(response,
+                   rc == RN_ENOTFOUND ? 404
+                   : rc == RN_EPERM   ? 403
+                   : rc == RN_EINVAL  ? 400
+                                      : 503,
+                   err_word(rc), err.text);
+        if (rc == 0 && origin.len)
+            (void)!http_response_header(response, "Access-Control-Allow-Origin",
+                                        is_any ? STR("*") : origin);
+    }
+    free(workflow);
+}
+
 static void resume(struct server *server, struct str rest, const struct http_request *request,
                    struct http_response *response)
 {
@@ -34,15 +81,7 @@ static void resume(struct server *server, struct str rest, const struct http_req
                                                        : STR("{\"resumed\":true}"));
         return;
     }
-    struct json *problem = json_new_object();
-    json_set_string(problem, "error", err_word(rc));
-    json_set_string(problem, "message", err.text);
-    size_t size = 0;
-    char *text = json_text(problem, &size);
-    http_response_set(response, rc == RN_ECONFLICT ? 409 : 404, "application/json",
-                      str_n(text, size));
-    free(text);
-    json_free(problem);
+    refuse(response, rc == RN_ECONFLICT ? 409 : 404, err_word(rc), err.text);
 }
 
 void ingest_handle(void *ctx, const struct http_request *request, struct http_response *response)
@@ -55,6 +94,10 @@ void ingest_handle(void *ctx, const struct http_request *request, struct http_re
         return;
     }
     if (!split_host(request->host, &key)) {
+        if (str_starts(path, "/sse/")) {
+            follow(server, str_n(path.ptr + 5, path.len - 5), request, response);
+            return;
+        }
         if (!str_starts(path, "/e/")) {
             engine_count_answer(server->engine, 404, "no_endpoint");
             http_response_set(

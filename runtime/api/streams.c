@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/metrics.h"
+#include "engine/sse.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -38,6 +39,9 @@ struct stream {
     bool wants_totals, is_brief;
     char *workflow, *source, *run;
     struct feed_cursor cursor;
+    char *sse; /* the workflow whose messages it follows; NULL: it follows the feed */
+    uint64_t sse_last;
+    bool is_public;
     bool is_behind; /* there is more for it already */
     struct buf out;
     bool waits_for_room; /* EPOLLOUT is on */
@@ -50,6 +54,7 @@ struct stream {
 /* A reading that others may use as well. */
 struct reading {
     struct feed_cursor from, to;
+    uint64_t sse_from, sse_to;
     const struct stream *of; /* NULL: none */
     struct buf text;
     bool has_more, was_cut;
@@ -63,7 +68,7 @@ struct streams {
     atomic_int watchers; /* streams: nobody is woken without one */
     pthread_mutex_t lock;
     struct stream *incoming;
-    int count;
+    int count, public_count;
     struct stream *list;
     int64_t pumped_ms, totals_ms, kept_alive_ms;
     bool is_due;
@@ -92,6 +97,7 @@ static void stream_free(struct stream *stream)
     free(stream->workflow);
     free(stream->source);
     free(stream->run);
+    free(stream->sse);
     buf_release(&stream->out);
     free(stream);
 }
@@ -138,12 +144,46 @@ static void taken_over(void *ctx, int fd)
         atomic_fetch_add(&s->watchers, 1);
     } else {
         s->count--;
+        s->public_count -= stream->is_public;
     }
     pthread_mutex_unlock(&s->lock);
     if (is_live)
         wake(s);
     else
         stream_free(stream);
+}
+
+static int place_feed(struct stream *stream, const struct stream_options *options, struct err *err)
+{
+    int rc = parse_topics(options->topics, stream, err);
+    if (rc == 0 && options->from.len && feed_cursor_parse(options->from, &stream->cursor))
+        rc = err_set(err, RN_EINVAL, "the Last-Event-ID is not one that this stream gave");
+    else if (rc == 0 && !options->from.len)
+        rc = engine_feed_head(stream->streams->engine, &stream->cursor, err);
+    return rc;
+}
+
+/* A new one begins with the newest messages that are kept. */
+static int place_sse(struct stream *stream, const struct stream_options *options, struct err *err)
+{
+    if (options->from.len && num_parse_u64(options->from, &stream->sse_last))
+        return err_set(err, RN_EINVAL, "the Last-Event-ID is not one that this stream gave");
+    return 0;
+}
+
+static int take_place(struct streams *s, struct stream *stream, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    if (s->count >= LIMIT_STREAMS || (stream->is_public && s->public_count >= LIMIT_SSE_PUBLIC)) {
+        rc = err_set(err, RN_EUNAVAILABLE, "%d streams are open already",
+                     s->count >= LIMIT_STREAMS ? LIMIT_STREAMS : LIMIT_SSE_PUBLIC);
+    } else {
+        s->count++;
+        s->public_count += stream->is_public;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 int streams_begin(struct streams *s, const struct stream_options *options,
@@ -157,17 +197,10 @@ int streams_begin(struct streams *s, const struct stream_options *options,
     stream->source = copy(options->source);
     stream->run = copy(options->run);
     buf_init(&stream->out, CHUNK_MAX);
-    int rc = parse_topics(options->topics, stream, err);
-    if (rc == 0 && options->from.len && feed_cursor_parse(options->from, &stream->cursor))
-        rc = err_set(err, RN_EINVAL, "the Last-Event-ID is not one that this stream gave");
-    else if (rc == 0 && !options->from.len)
-        rc = engine_feed_head(s->engine, &stream->cursor, err);
-    pthread_mutex_lock(&s->lock);
-    if (rc == 0 && s->count >= LIMIT_STREAMS)
-        rc = err_set(err, RN_EUNAVAILABLE, "%d streams are open already", LIMIT_STREAMS);
-    else if (rc == 0)
-        s->count++;
-    pthread_mutex_unlock(&s->lock);
+    stream->sse = copy(options->sse);
+    stream->is_public = options->is_public;
+    int rc = stream->sse ? place_sse(stream, options, err) : place_feed(stream, options, err);
+    rc = rc ? rc : take_place(s, stream, err);
     if (rc) {
         stream_free(stream);
         return rc;
@@ -176,7 +209,7 @@ int streams_begin(struct streams *s, const struct stream_options *options,
     (void)!http_response_header(response, "Cache-Control", STR("no-store"));
     response->take_over = taken_over;
     response->take_over_ctx = stream;
-    stream->is_behind = options->from.len > 0;
+    stream->is_behind = options->from.len > 0 || stream->sse;
     return 0;
 }
 
@@ -243,14 +276,47 @@ static bool is_same_place(const struct feed_cursor *a, const struct feed_cursor 
 static bool can_share(const struct reading *reading, const struct stream *stream)
 {
     const struct stream *of = reading->of;
+    if (of && (of->sse || stream->sse))
+        return same_text(of->sse, stream->sse) && reading->sse_from == stream->sse_last;
     return of && is_same_place(&reading->from, &stream->cursor) && of->topics == stream->topics &&
            of->is_brief == stream->is_brief && same_text(of->workflow, stream->workflow) &&
            same_text(of->source, stream->source) && same_text(of->run, stream->run);
 }
 
+static bool give_message(void *ctx, uint64_t number, struct str channel, struct str data)
+{
+    struct reading *reading = ctx;
+    if (reading->text.len > PENDING_MAX) {
+        reading->has_more = true;
+        return false;
+    }
+    buf_addf(&reading->text, "id: %llu\nevent: " STR_FMT "\ndata: " STR_FMT "\n\n",
+             (unsigned long long)number, STR_ARG(channel), STR_ARG(data));
+    reading->sse_to = number;
+    return true;
+}
+
+static int read_sse(struct streams *s, const struct stream *stream)
+{
+    struct reading *reading = &s->reading;
+    struct err err = ERR_INIT;
+    buf_clear(&reading->text);
+    reading->of = stream;
+    reading->sse_from = reading->sse_to = stream->sse_last;
+    reading->has_more = reading->was_cut = false;
+    int rc = engine_sse(s->engine, stream->sse, stream->sse_last, give_message, reading, &err);
+    if (rc) {
+        log_warn("a stream cannot read the store: %s", err.text);
+        reading->of = NULL;
+    }
+    return rc;
+}
+
 static int read_for(struct streams *s, const struct stream *stream)
 {
     struct reading *reading = &s->reading;
+    if (stream->sse)
+        return read_sse(s, stream);
     struct feed_filter filter = {stream->topics, stream->workflow, stream->source, stream->run};
     struct err err = ERR_INIT;
     buf_clear(&reading->text);
@@ -281,7 +347,7 @@ static int read_for(struct streams *s, const struct stream *stream)
 
 static void pump(struct streams *s, struct stream *stream)
 {
-    if (stream->is_gone || !stream->topics)
+    if (stream->is_gone || (!stream->topics && !stream->sse))
         return;
     if (stream->out.len > PENDING_MAX) {
         stream->is_behind = true;
@@ -290,7 +356,10 @@ static void pump(struct streams *s, struct stream *stream)
     if (!can_share(&s->reading, stream) && read_for(s, stream))
         return;
     buf_add_str(&stream->out, buf_str(&s->reading.text));
-    stream->cursor = s->reading.to;
+    if (stream->sse)
+        stream->sse_last = s->reading.sse_to;
+    else
+        stream->cursor = s->reading.to;
     stream->is_behind = s->reading.has_more;
     stream->rest_until_ms = s->reading.was_cut ? s->pumped_ms + REST_MS : 0;
     if (s->reading.text.len)
@@ -316,8 +385,9 @@ static void take_incoming(struct streams *s)
             stream->is_gone = true;
             continue;
         }
-        buf_add_c(&stream->out, "retry: 2000\n");
-        add_mark(&stream->out, &stream->cursor);
+        buf_add_c(&stream->out, stream->sse ? "retry: 2000\n\n" : "retry: 2000\n");
+        if (!stream->sse)
+            add_mark(&stream->out, &stream->cursor);
         flush(stream);
         /* What was committed between its place and now was told to nobody. */
         stream->is_behind = true;
@@ -392,11 +462,12 @@ static void drop_gone(struct streams *s, bool drops_all)
             continue;
         }
         *at = stream->next;
-        stream_free(stream);
         atomic_fetch_sub(&s->watchers, 1);
         pthread_mutex_lock(&s->lock);
         s->count--;
+        s->public_count -= stream->is_public;
         pthread_mutex_unlock(&s->lock);
+        stream_free(stream);
     }
 }
 

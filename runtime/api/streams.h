@@ -1,5 +1,5 @@
-/* Server-sent events. All streams of the admin listener are one thread's: a connection that asks for
- * one is taken over from the listener (net/http_server.h), so a stream costs a descriptor and a
+/* Server-sent events. All streams of both listeners are one thread's: a connection that asks for
+ * one is taken over from its listener (net/http_server.h), so a stream costs a descriptor and a
  * place in the store, no thread. LIMIT_STREAMS at once; more are answered 503. Private to the api
  * room. */
 #ifndef RUNNEL_API_STREAMS_H
@@ -14,6 +14,8 @@ struct stream_options {
     const char *workflow, *source, *run;
     struct str from; /* Last-Event-ID; empty: from now on */
     bool is_brief;   /* leaves out what comes too fast to be read, and says so */
+    const char *sse; /* instead of all this: the messages of $.send.sse of this workflow */
+    bool is_public;  /* on the ingest listener: LIMIT_SSE_PUBLIC at once */
 };
 
 int streams_start(struct engine *engine, struct streams **ret, struct err *err) MUST_USE;

@@ -121,6 +121,7 @@
 #define LIMIT_SEND_HOPS 16          /* workflows that start each other by what they emit */
 #define LIMIT_SEND_CHANNEL 128      /* the name of a channel */
 #define LIMIT_SSE_KEPT 100          /* messages of a workflow that a new stream begins with */
+#define LIMIT_SSE_MESSAGE KIB(64)   /* the payload of one, as JSON */
 #define LIMIT_SSE_PUBLIC 256        /* streams open at once on the ingest listener */
 
 /* store */

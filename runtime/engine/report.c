@@ -2,6 +2,7 @@
  * any but the loop's. */
 #include "engine/browse.h"
 #include "engine/internal.h"
+#include "engine/sse.h"
 
 #include <unistd.h>
 
@@ -148,6 +149,16 @@ struct json *engine_endpoints(struct engine *engine)
                 json_set_string(item, "auth", http_trigger_auth_name(instance->http));
             free(url);
             source_instance_unref(instance);
+        }
+        if (workflow->is_sse_public) {
+            char *url = sse_url(engine, workflow->id);
+            struct json *item = json_append(list, json_new_object());
+            json_set_string(item, "workflow", workflow->id);
+            json_set_string(item, "namespace", "$.send.sse");
+            json_set_string(item, "url", url);
+            json_set_string(item, "state", workflow->inactive ? "inactive" : "active");
+            json_set_string(item, "kind", "sse");
+            free(url);
         }
     }
     project_unref(project);

@@ -284,6 +284,13 @@ static int check_message(const char *what, const char *body, const struct json *
                      strcmp(body, "event") == 0 ? "an" : "a", body);
     if (rc == 0)
         (void)json_set(request, body, json_copy(json_get(asked, body)));
+    if (rc == 0 && strcmp(what, "sse") == 0) {
+        size_t size = 0;
+        free(json_text(json_get(asked, body), &size));
+        if (size > LIMIT_SSE_MESSAGE)
+            rc = err_set(err, RN_ETOOBIG, "$.send.sse: a payload has at most %zu KiB, not %zu",
+                         (size_t)LIMIT_SSE_MESSAGE >> 10, size >> 10);
+    }
     return rc;
 }
 

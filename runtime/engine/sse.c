@@ -1,5 +1,6 @@
 #include "engine/sse.h"
 
+#include "crypto/hmac.h"
 #include "engine/internal.h"
 
 /* workflow \x01 number, 20 digits → channel \n payload */
@@ -39,7 +40,7 @@ int sse_put(struct store_tx *tx, const char *workflow, struct str channel,
 
 struct reading {
     const char *workflow;
-    void (*each)(void *ctx, uint64_t number, struct str channel, struct str data);
+    bool (*each)(void *ctx, uint64_t number, struct str channel, struct str data);
     void *ctx;
 };
 
@@ -50,13 +51,13 @@ static int each_message(void *ctx, struct str key, struct str value)
     uint64_t number = 0;
     if (!str_cut(&key, '\x01', &workflow) || !str_eq_c(workflow, reading->workflow))
         return 1; /* the next workflow's */
-    if (num_parse_u64(key, &number) == 0 && str_cut(&value, '\n', &channel))
-        reading->each(reading->ctx, number, channel, value);
-    return 0;
+    if (num_parse_u64(key, &number) || !str_cut(&value, '\n', &channel))
+        return 0;
+    return reading->each(reading->ctx, number, channel, value) ? 0 : 1;
 }
 
 int engine_sse(struct engine *engine, const char *workflow, uint64_t after,
-               void (*each)(void *ctx, uint64_t number, struct str channel, struct str data),
+               bool (*each)(void *ctx, uint64_t number, struct str channel, struct str data),
                void *ctx, struct err *err)
 {
     struct reading reading = {workflow, each, ctx};
@@ -69,4 +70,69 @@ int engine_sse(struct engine *engine, const char *workflow, uint64_t after,
     free(from);
     store_view_end(view);
     return 0;
+}
+
+/* ---- open to the world */
+
+enum { KEY_SIZE = 32 };
+
+/* It cannot be guessed and stays the same as long as the store does. */
+static void public_key(const struct engine *engine, const char *workflow, char out[KEY_SIZE + 1])
+{
+    char hex[CRYPTO_HEX_MAX];
+    char *text = xasprintf("sse/%s", workflow);
+    crypto_hmac_hex(CRYPTO_SHA256, str_n(engine->resume_key, sizeof(engine->resume_key)),
+                    str_from(text), hex);
+    free(text);
+    memcpy(out, hex, KEY_SIZE);
+    out[KEY_SIZE] = '\0';
+}
+
+static bool is_welcome(const struct workflow *workflow, struct str origin)
+{
+    const struct json *origins = workflow->sse_origins;
+    if (!origins || !origin.len)
+        return true;
+    for (const struct json *o = json_first(origins); o; o = json_next(o))
+        if (str_eq_nocase(json_str(o), origin))
+            return true;
+    return false;
+}
+
+int engine_sse_public(struct engine *engine, struct str key, struct str origin, char **ret,
+                      bool *ret_is_any, struct err *err)
+{
+    struct project *project = engine_project(engine);
+    int rc = err_set(err, RN_ENOTFOUND, "there is no such stream");
+    for (size_t i = 0; i < project->workflow_count; i++) {
+        const struct workflow *workflow = project->workflows[i];
+        char own[KEY_SIZE + 1];
+        public_key(engine, workflow->id, own);
+        if (!workflow->is_sse_public || !crypto_equal(key, str_from(own)))
+            continue;
+        *ret_is_any = !workflow->sse_origins;
+        if (is_welcome(workflow, origin)) {
+            *ret = xstrdup(workflow->id);
+            rc = 0;
+        } else {
+            rc = err_set(err, RN_EPERM, "pages of " STR_FMT " may not read this stream",
+                         STR_ARG(origin));
+        }
+        break;
+    }
+    project_unref(project);
+    return rc;
+}
+
+char *sse_url(struct engine *engine, const char *workflow)
+{
+    char key[KEY_SIZE + 1];
+    struct project *project = engine_project(engine);
+    const char *base = project->public_url  ? project->public_url
+                       : engine->ingest_url ? engine->ingest_url
+                                            : "";
+    public_key(engine, workflow, key);
+    char *url = xasprintf("%s/sse/%s", base, key);
+    project_unref(project);
+    return url;
 }

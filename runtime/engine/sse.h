@@ -11,10 +11,18 @@ struct store_tx;
 int sse_put(struct store_tx *tx, const char *workflow, struct str channel,
             const struct json *payload, struct err *err) MUST_USE;
 
-/* Gives each message of the workflow behind number `after` to `each`, oldest first; `data` is JSON
- * text of one line. [any thread but the loop's] */
+/* Gives each message of the workflow behind number `after` to `each`, oldest first, until that says
+ * false; `data` is JSON text of one line. [any thread but the loop's] */
 int engine_sse(struct engine *engine, const char *workflow, uint64_t after,
-               void (*each)(void *ctx, uint64_t number, struct str channel, struct str data),
+               bool (*each)(void *ctx, uint64_t number, struct str channel, struct str data),
                void *ctx, struct err *err) MUST_USE;
+
+/* The workflow whose messages are open to the world under this key, and may be read by a page of
+ * this origin (empty: no browser's request). *ret is freed by the caller; *ret_is_any: pages of any
+ * origin may. RN_ENOTFOUND; RN_EPERM: not from there. */
+int engine_sse_public(struct engine *engine, struct str key, struct str origin, char **ret,
+                      bool *ret_is_any, struct err *err) MUST_USE;
+/* The URL of a workflow's messages for the world; the caller frees. */
+char *sse_url(struct engine *engine, const char *workflow);
 
 #endif

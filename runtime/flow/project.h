@@ -222,9 +222,11 @@ struct workflow {
     uint64_t queue_size; /* settings.queue.size: entries; 0: as many as the store takes */
     int64_t *auto_retry; /* pauses before each try, ms; NULL: off */
     size_t auto_retry_count;
-    char *error_workflow;  /* settings.on_error: the workflow that is fed with $errors; NULL */
-    bool keeps_no_history; /* settings.data_retention: false */
-    struct json *env;      /* object of strings: `env:` of the file; over the project's. NULL */
+    char *error_workflow;     /* settings.on_error: the workflow that is fed with $errors; NULL */
+    bool keeps_no_history;    /* settings.data_retention: false */
+    bool is_sse_public;       /* settings.sse.public: whoever has the URL may follow $.send.sse */
+    struct json *sse_origins; /* whose pages may; NULL: all */
+    struct json *env;         /* object of strings: `env:` of the file; over the project's. NULL */
     struct trigger *triggers;
     size_t trigger_count;
     struct step_list steps;

@@ -90,6 +90,7 @@ void workflow_free(struct workflow *workflow)
     expr_template_free(workflow->key);
     free(workflow->auto_retry);
     free(workflow->error_workflow);
+    json_free(workflow->sse_origins);
     json_free(workflow->env);
     free(workflow->triggers);
     free(workflow->id);

@@ -116,11 +116,35 @@ static void read_auto_retry(struct file *file, const struct json *settings,
                      shown(pause, text));
 }
 
+static void read_sse(struct file *file, const struct json *settings, struct workflow *workflow)
+{
+    static const char *const keys[] = {"public", "origins", NULL};
+    const struct json *sse = field(file, settings, "sse", JSON_OBJECT);
+    const struct json *origins = field(file, sse, "origins", JSON_ARRAY);
+    check_keys(file, sse, keys, "\"sse\"");
+    workflow->is_sse_public = field_bool(file, sse, "public", false);
+    if (origins && !workflow->is_sse_public)
+        at_name(file, origins, "\"origins\" without \"public: true\": nobody can follow it there");
+    if (!origins)
+        return;
+    workflow->sse_origins = json_copy(origins);
+    for (const struct json *o = json_first(origins); o; o = json_next(o)) {
+        struct str text = json_str(o), rest = text, scheme = STR_NONE;
+        char value[SHOWN_MAX];
+        bool is_good = json_is(o, JSON_STRING) && str_cut(&rest, ':', &scheme) &&
+                       str_starts(rest, "//") && rest.len > 2 && str_find(rest, "/", 2) < 0;
+        if (!is_good)
+            at_value(file, o,
+                     "an origin is scheme://host[:port], such as https://example.com, not %s",
+                     shown(o, value));
+    }
+}
+
 static void read_settings(struct file *file, const struct json *settings, struct workflow *workflow)
 {
     static const char *const keys[] = {
         "timeout",  "memory",         "concurrency",    "throttle",           "queue", "auto_retry",
-        "on_error", "data_retention", "lambda_timeout", "error_notification", NULL};
+        "on_error", "data_retention", "lambda_timeout", "error_notification", "sse",   NULL};
     static const char *const queue_keys[] = {"size", NULL};
     check_keys(file, settings, keys, "\"settings\"");
     (void)field_bool(file, settings, "error_notification", false);
@@ -131,6 +155,7 @@ static void read_settings(struct file *file, const struct json *settings, struct
         at_value(file, json_get(settings, "memory"), "\"memory\" is %zu MiB at least",
                  (size_t)LIMIT_CODE_MEMORY_MIN >> 20);
     read_concurrency(file, settings, workflow);
+    read_sse(file, settings, workflow);
     read_throttle(file, settings, workflow);
     const struct json *queue = field(file, settings, "queue", JSON_OBJECT);
     check_keys(file, queue, queue_keys, "\"queue\"");

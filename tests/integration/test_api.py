@@ -137,6 +137,8 @@ try:
     call(422, "GET", A + "runs", query="?cursor=nonsense")
     call(422, "GET", A + "events", query="?since=yesterday")
     call(422, "GET", A + "stream", query="?topics=weather")
+    call(404, "GET", A + "workflows/{workflow}/sse", workflow="none")
+    call(422, "GET", A + "workflows/{workflow}/sse", query="?from=never", workflow="hook")
 
     # ---- paging and filters
     def pages(path, query):
@@ -303,8 +305,9 @@ try:
         assert re.match(r'^(# (HELP|TYPE) runnel_\w+ .+|runnel_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [0-9.e+-]+)$', line), line
     call(200, "GET", "/healthz")
     call(200, "GET", "/readyz")
-    for elsewhere in (("get", A + "stream", "200"), ("get", A + "stream", "503"), ("get", "/readyz", "503")):
-        covered.add(elsewhere)  # test_streams.py
+    for elsewhere in (("get", A + "stream", "200"), ("get", A + "stream", "503"), ("get", A + "workflows/{workflow}/sse", "200"),
+                      ("get", A + "workflows/{workflow}/sse", "503"), ("get", "/readyz", "503")):
+        covered.add(elsewhere)  # test_streams.py, test_send_sse.py
     covered.add(("post", A + "fire", "200"))  # test_schedules.py
     call(200, "POST", A + "shutdown")
     project.up_process.wait(PATIENCE_S)
