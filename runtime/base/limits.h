@@ -72,6 +72,13 @@
 #define LIMIT_CODE_FILES 1024             /* open descriptors of each */
 #define LIMIT_CODE_IDLE_MS 300000         /* a warm process without a call ends */
 
+/* files of a run */
+#define LIMIT_FILES MIB(512)       /* limits.files: of one run, all together */
+#define LIMIT_FILES_MAX GIB(64)    /* the most that limits.files may say */
+#define LIMIT_FILE_READ MIB(32)    /* rn_dir_read() */
+#define LIMIT_FOLDER_ENTRIES 10000 /* files and folders of one run */
+#define LIMIT_FOLDER_DEPTH 32
+
 /* expressions */
 #define LIMIT_EXPRESSION_TEXT KIB(64)
 #define LIMIT_EXPRESSION_MS 1000

@@ -126,6 +126,10 @@ void show_step(const struct json *step)
     print_value("exports", json_get(step, "exports"));
     print_value("$resume_data", json_get(json_get(json_get(step, "resumed"), "data"), "body"));
     show_sends(json_get(step, "sends"));
+    if (json_get(step, "files"))
+        printf("    %sfiles of the run%s  %lld, %lld bytes\n", out_dim(), out_reset(),
+               (long long)json_get_i64(json_get(step, "files"), "count", 0),
+               (long long)json_get_i64(json_get(step, "files"), "bytes", 0));
     if (json_count(json_get(step, "logs")))
         printf("    %slogs%s\n", out_dim(), out_reset());
     for (const struct json *l = json_first(json_get(step, "logs")); l; l = json_next(l)) {

@@ -87,6 +87,7 @@ static _Noreturn void become(const struct start *start, pid_t parent)
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, LIMIT_CODE_FILES);
     limit(RLIMIT_DATA, data_limit(start->options));
+    limit(RLIMIT_FSIZE, start->options->file_bytes);
     int error = 0;
     for (int i = 0; i <= WORKER_FD && !error; i++)
         if (start->fds[i] >= 0 && dup2(start->fds[i], i) < 0)

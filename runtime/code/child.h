@@ -34,9 +34,10 @@ struct child_options {
     enum code_language language;
     const char *program; /* absolute */
     const char *const *argv;
-    const char *dir;  /* its working folder */
-    const char **env; /* "NAME=value" …, NULL */
-    size_t memory;    /* bytes */
+    const char *dir;     /* its working folder */
+    const char **env;    /* "NAME=value" …, NULL */
+    size_t memory;       /* bytes */
+    uint64_t file_bytes; /* the most that one file may get */
 };
 
 /* Starts the thread that starts all children: PR_SET_PDEATHSIG goes by the thread that made the

@@ -7,10 +7,10 @@
  *
  *   {"op":"code_run","language":…,"workflow":…,"memory":bytes,"timeout_ms":…,"dir":project folder,
  *    "name":what tracebacks call the code,"base":file whose imports these are, "context":{…},
- *    "resume_url":…}
+ *    "resume_url":…, "files":{"dir":the run's folder, "limit":bytes}}
  *   sections: code, inputs (object), steps (object), env (object of strings)
  *   answer: as an action's: {"ok":true | "error":{code,text}, "exports":0, "exit", "flow",
- *   "respond"} and a section with the exports. */
+ *   "respond", "files"} and a section with the exports. */
 #ifndef RUNNEL_CODE_CODE_H
 #define RUNNEL_CODE_CODE_H
 

@@ -27,7 +27,10 @@ struct exchange {
     int status;     /* wait()'s */
     size_t log_bytes;
     bool is_log_cut;
-    bool has_run_out;    /* it said that it is out of memory */
+    bool has_run_out;  /* it said that it is out of memory */
+    const char *files; /* the run's folder; NULL: none */
+    uint64_t files_limit;
+    int64_t began_ms;
     char last_line[256]; /* of stderr */
 };
 

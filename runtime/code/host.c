@@ -4,6 +4,7 @@
 #include "code/pool.h"
 
 #include "base/clock.h"
+#include "base/folder.h"
 #include "ipc/host_process.h"
 #include "ipc/spawn.h"
 
@@ -31,7 +32,8 @@ enum {
     SECTION_INPUTS,
     SECTION_STEPS,
     SECTION_ENV,
-    SECTIONS
+    SECTIONS,
+    SHELL_SIGNALS = 128 /* a status of a shell: a program was ended by the signal behind it */
 };
 
 /* ---- answers */
@@ -46,11 +48,46 @@ static void answer_error(struct served_call *call, int code, const char *text, s
     buf_release(&json);
 }
 
+/* The answer of a step that has succeeded, if what it has left in the run's folder is not too much:
+ * that is on disk before the answer is. */
+static void answer_good(struct exchange *x, struct json *answer, struct str exports)
+{
+    struct folder_use use = {0};
+    struct err err = ERR_INIT;
+    int code = x->files ? folder_measure(x->files, x->files_limit, x->began_ms, &use, &err) : 0;
+    if (code) {
+        answer_error(x->call, code, err.text, exports);
+        return;
+    }
+    if (use.files) {
+        struct json *files = json_set(answer, "files", json_new_object());
+        json_set_integer(files, "count", (int64_t)use.files);
+        json_set_integer(files, "bytes", (int64_t)use.bytes);
+    }
+    size_t size = 0;
+    char *text = json_text(answer, &size);
+    frame_server_result(x->call, str_n(text, size), &exports, 1);
+    free(text);
+}
+
+/* Bash says so itself, or for the program that it has started. */
+static bool has_met_file_limit(int status)
+{
+    return WIFSIGNALED(status) ? WTERMSIG(status) == SIGXFSZ
+                               : WEXITSTATUS(status) == SHELL_SIGNALS + SIGXFSZ;
+}
+
 /* How the process ended, as the step's error. */
 static void answer_exit(struct exchange *x, struct str exports)
 {
     char how[256];
     bool is_signal = WIFSIGNALED(x->status);
+    if (has_met_file_limit(x->status)) {
+        answer_error(x->call, RN_ETOOBIG,
+                     "a file got longer than `limits: { files: … }` in runnel.yaml allows",
+                     exports);
+        return;
+    }
     const char *name = code_language_name(x->child->language);
     spawn_describe_exit(x->status, NULL, x->child->memory, x->has_run_out, how, sizeof(how));
     bool is_bash = x->child->language == CODE_BASH;
@@ -131,8 +168,10 @@ static bool pass_answer(struct exchange *x)
     exchange_answer(x, &json, &exports);
     bool is_good = json_parse_own(json, &answer, NULL) == 0 && json_is(answer, JSON_OBJECT);
     bool stays = !json_get_bool(answer, "leave", false);
-    if (is_good)
+    if (is_good && json_get(answer, "error"))
         frame_server_result(x->call, json, &exports, 1);
+    else if (is_good)
+        answer_good(x, answer, exports);
     else
         answer_error(x->call, RN_EPROTOCOL, "the process sent an answer that is no JSON",
                      STR("{}"));
@@ -157,7 +196,8 @@ static void run_worker(struct exchange *x, const struct json *request,
     (void)snprintf(heap, sizeof(heap), "--max-old-space-size=%zu", options->memory >> 20);
     options->argv = options->language == CODE_NODE ? node : python;
     struct buf key = BUF_INIT(MIB(64));
-    buf_addf(&key, "%s %zu %s", options->program, options->memory, json_get_c(request, "workflow"));
+    buf_addf(&key, "%s %zu %llu %s", options->program, options->memory,
+             (unsigned long long)options->file_bytes, json_get_c(request, "workflow"));
     for (size_t i = 0; i < env->count; i++)
         buf_addf(&key, "\n%s", env->list[i]);
     struct err err = ERR_INIT;
@@ -221,6 +261,11 @@ static void run_bash(struct exchange *x, const struct json *request, struct chil
         free(text);
     }
     json_free(inputs);
+    if (x->files) {
+        env_add(env, "RUNNEL_FILES", str_from(x->files));
+        if (!env_has(env, "TMPDIR"))
+            env_add(env, "TMPDIR", str_from(x->files));
+    }
     env_add(env, "PIPEDREAM_STEPS", str_from(files.steps));
     env_add(env, "PIPEDREAM_EXPORTS", str_from(files.exports));
     options->env = env->list;
@@ -237,7 +282,9 @@ static void run_bash(struct exchange *x, const struct json *request, struct chil
         enum exchange_end end = exchange_run(x);
         code = bash_files_exports(&files, &exports, &err);
         struct str all = code ? STR("{}") : buf_str(&exports);
-        struct str ok = STR("{\"ok\":true,\"exports\":0}");
+        struct json *ok = json_new_object();
+        json_set_boolean(ok, "ok", true);
+        json_set_integer(ok, "exports", 0);
         if (end != EXCHANGE_EXITED)
             answer_late(x, end, json_get_i64(request, "timeout_ms", 0));
         else if (x->status)
@@ -245,7 +292,8 @@ static void run_bash(struct exchange *x, const struct json *request, struct chil
         else if (code)
             answer_error(x->call, code, err.text, all);
         else
-            frame_server_result(x->call, ok, &all, 1);
+            answer_good(x, ok, all);
+        json_free(ok);
         pool_drop(x->child);
     }
     buf_release(&exports);
@@ -271,6 +319,11 @@ static void run_code(struct served_call *call, const struct json *request)
     x.deadline_mono_ms =
         call->received_mono_ms + json_get_i64(request, "timeout_ms", LIMIT_STEP_MS);
     options.memory = (size_t)json_get_i64(request, "memory", (int64_t)LIMIT_CODE_MEMORY);
+    const struct json *files = json_get(request, "files");
+    x.files = json_get_c(files, "dir");
+    x.files_limit = options.file_bytes =
+        (uint64_t)json_get_i64(files, "limit", (int64_t)LIMIT_FILES);
+    x.began_ms = clock_now_ms();
     char *program = code_interpreter(options.language, options.dir);
     options.program = program;
     if (!program) {

@@ -157,6 +157,43 @@ async function loadComponent(call, code) {
   return component;
 }
 
+// ---- files of the run
+const hasOwnTmpDir = process.env.TMPDIR !== undefined;
+function enterFiles({ dir }) {
+  process.env.RUNNEL_FILES = dir;
+  if (!hasOwnTmpDir) process.env.TMPDIR = dir;
+}
+function pathIn(dir, name) { // "/tmp/x" is what Pipedream's code calls it
+  const text = String(name), root = [dir, "/tmp"].find((one) => text === one || text.startsWith(`${one}/`));
+  const whole = path.join(dir, root ? text.slice(root.length) : text);
+  let there = whole;
+  while (there !== dir && !fs.lstatSync(there, { throwIfNoEntry: false })) there = path.dirname(there);
+  if ((!root && path.isAbsolute(text)) || !`${whole}/`.startsWith(`${dir}/`) || fs.realpathSync(there) !== there)
+    throw new Error(`"${text}" is no file of this run: it is to be a name, or a path in ${dir}`);
+  return whole;
+}
+class RunFile {
+  constructor(whole) { this.path = whole; this.name = path.basename(whole); }
+  toBuffer() { return fs.promises.readFile(this.path); }
+  toEncodedString(encoding = "utf8") { return fs.promises.readFile(this.path, encoding); }
+  async toFile(to) { await fs.promises.copyFile(this.path, to); }
+  async createReadStream() { return fs.createReadStream(this.path); }
+  async createWriteStream() { return fs.createWriteStream(this.path); }
+  async fromFile(from) { await fs.promises.copyFile(from, this.path); return this; }
+  async fromReadableStream(stream) { await fs.promises.writeFile(this.path, stream); return this; }
+  async fromUrl(url, options) {
+    const response = await fetch(url, options);
+    if (!response.ok) throw new Error(`${url} answered ${response.status} ${response.statusText}`);
+    return this.fromReadableStream(response.body ?? "");
+  }
+  async delete() { await fs.promises.rm(this.path, { force: true }); }
+  toJSON() { return { path: this.path, name: this.name }; }
+}
+function makeFiles({ dir }) {
+  const open = (name) => new RunFile(pathIn(dir, name));
+  return { path: (name = dir) => pathIn(dir, name), open, openDescriptor: (file) => open(file.path) };
+}
+
 // ---- what the code is given
 function checkMs(ms, what) {
   if (!Number.isInteger(ms) || ms < 1 || ms > LIMIT_DELAY_MS) throw new RangeError(`${what}: a whole number of milliseconds from 1 to ${LIMIT_DELAY_MS} is wanted, not ${String(ms)}`);
@@ -203,6 +240,7 @@ function makeDollar(call, steps, state) {
       refreshTimeout() { throw new Error("$.flow.refreshTimeout is not there: set `timeout` on the step"); },
     },
     send,
+    files: makeFiles(call.files),
     context: {
       ...steps.trigger?.context, deadline: call.deadline, JIT: false, idempotency_key: call.idempotency_key, attempt: call.attempt,
       run: { runs: call.runs, context: call.rerun?.context, callback_request: call.rerun?.callback },
@@ -353,6 +391,7 @@ function fail(state, error, leave) {
 async function run(call, code, inputs, steps) {
   const state = current = { call, exports: new Map(), sends: [] };
   try {
+    enterFiles(call.files);
     const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);
     const value = await component.run.call(makeThis(component, fromJson(inputs), state), { steps: seen, $ });
     if (value !== undefined) $.export("$return_value", value);

@@ -235,10 +235,37 @@ def with_stores(inputs, stores, state):
     return inputs
 
 
+# ---- files of the run
+_has_own_tmpdir = "TMPDIR" in os.environ
+
+
+def enter_files(folder):
+    os.environ["RUNNEL_FILES"] = folder
+    if not _has_own_tmpdir:
+        os.environ["TMPDIR"] = folder
+        if "tempfile" in sys.modules:
+            sys.modules["tempfile"].tempdir = None  # it remembers where it was
+
+
+class Files:
+    def __init__(self, folder):
+        self._folder = folder
+
+    def path(self, name=""):
+        """The path of a file of the run; "/tmp/x" is what Pipedream's code calls it."""
+        folder, text = self._folder, os.fspath(name)
+        root = next((one for one in (folder, "/tmp") if text == one or text.startswith(one + "/")), None)
+        inner = text[len(root):].lstrip("/") if root else text
+        whole = os.path.normpath(os.path.join(folder, inner))
+        if not (whole + "/").startswith(folder + "/") or os.path.realpath(whole) != whole:
+            raise ValueError(f'"{text}" is no file of this run: it is to be a name, or a path in {folder}')
+        return whole
+
+
 class Pipedream:
     def __init__(self, call, inputs, steps, state):
         self.steps, self.inputs, self._state = steps, with_stores(inputs, call["stores"], state), state
-        self.flow, self.send = Flow(call, state), Send(state)
+        self.flow, self.send, self.files = Flow(call, state), Send(state), Files(call["files"]["dir"])
         rerun = call.get("rerun") or {}
         self.context = dict(steps.get("trigger", {}).get("context", {}))
         self.context.update(
@@ -287,6 +314,7 @@ def run(call, code, inputs, steps):
     global _current
     state = _current = {"exports": {}, "sends": [], "asks": 0}
     try:
+        enter_files(call["files"]["dir"])
         name = call["name"]
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         sys.path[:] = [os.path.dirname(call["base"]), call["dir"], *_path]

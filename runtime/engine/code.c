@@ -25,7 +25,7 @@ static struct json *stores_of(const struct strand *strand)
     return stores;
 }
 
-static struct json *request_of(const struct strand *strand)
+static struct json *request_of(const struct strand *strand, const struct json *files)
 {
     const struct run *run = strand->run;
     const struct step *step = strand_step(strand);
@@ -41,6 +41,7 @@ static struct json *request_of(const struct strand *strand)
     json_set_integer(request, "timeout_ms", step->timeout_ms);
     json_set_integer(request, "deadline", clock_now_ms() + step->timeout_ms);
     json_set_string(request, "dir", run->project->dir);
+    (void)json_set(request, "files", json_copy(files));
     json_set_string(request, "name", code->name);
     char *base = code->file
                      ? xasprintf("%s/%s", run->project->dir, code->file)
@@ -60,10 +61,10 @@ static struct json *request_of(const struct strand *strand)
     return request;
 }
 
-void code_step_call(struct strand *strand)
+void code_step_call(struct strand *strand, const struct json *files)
 {
     const struct code *code = strand_step(strand)->code;
-    struct json *request = request_of(strand), *inputs = inputs_of(strand);
+    struct json *request = request_of(strand, files), *inputs = inputs_of(strand);
     const struct json *env = run_env(strand->run);
     const struct json *values[] = {request, inputs, strand->steps, env};
     char *texts[COUNT_OF(values)];

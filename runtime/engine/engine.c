@@ -176,6 +176,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     if (rc)
         return rc;
     engine->client = http_client_new(engine->egress, "runnel");
+    engine->files = files_new(engine->data_dir);
     engine->supervisor = supervisor_new(NULL);
     engine->hosts = hosts_new(engine, engine->project->limits.plugin_memory);
     engine->expressions = expr_engine_new(engine->supervisor);
@@ -376,6 +377,7 @@ void engine_free(struct engine *engine)
     scheduler_free(engine->scheduler);
     responders_free(engine->responders);
     dispatcher_free(engine->dispatcher);
+    files_free(engine->files);
     hosts_free(engine->hosts);
     metrics_free(engine->metrics);
     http_client_free(engine->client);

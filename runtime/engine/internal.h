@@ -47,6 +47,7 @@
 /* The db of a source instance has a space of its own: "db/<instance id>". */
 
 struct accounts;
+struct files;
 struct hosts;
 struct metrics;
 struct dispatcher;
@@ -68,6 +69,7 @@ struct engine {
     pthread_mutex_t seal_lock;  /* guards seal_key */
     struct seal_key *seal_key;  /* NULL until first needed, then for good */
     struct store *store;
+    struct files *files; /* files.c */
     struct supervisor *supervisor;
     struct hosts *hosts;
     struct expr_engine *expressions;
@@ -121,6 +123,14 @@ struct sweeper *sweeper_new(struct engine *engine);
 void sweeper_start(void *sweeper);
 void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper); /* after the store is closed and the loop has ended */
+
+/* ---- files.c: the folders of runs */
+struct files *files_new(const char *data_dir);
+void files_free(struct files *files); /* removes what is still to be removed */
+/* The run (its id) has ended. */
+void files_remove(struct files *files, const char *run);
+/* Removes those of runs that have ended, at the start. */
+void files_sweep(struct engine *engine);
 
 /* ---- wire.c: reading a plugin host's answers */
 struct plugin_error {

@@ -123,6 +123,7 @@ void dispatcher_recover(struct dispatcher *d)
     }
     (void)run_each_live(STORE_VIEW(view), each_live, &found);
     store_view_end(view);
+    files_sweep(engine);
     size_t parked = 0;
     for (size_t i = 0; i < found.count; i++) {
         struct interrupted *run = &found.list[i];

@@ -322,7 +322,7 @@ static int each_step(void *ctx, const struct step_record *record)
         if (value)
             (void)json_set(item, asked[i], json_copy(value));
     }
-    static const char *const kept[] = {"exports", "error",   "logs",       "exit",
+    static const char *const kept[] = {"exports", "files",   "error",      "logs",    "exit",
                                        "wait",    "resumed", "auto_tries", "retry_ms"};
     if (json_get(intent, "inputs"))
         (void)json_set(item, "inputs", json_copy(json_get(intent, "inputs")));

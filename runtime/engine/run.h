@@ -280,7 +280,12 @@ void step_resolve(struct strand *strand, const struct expr_template *template,
 void step_call_host(struct strand *strand, struct host *host, struct frame frame);
 
 /* ---- code.c: what a code step is called with */
-void code_step_call(struct strand *strand);
+void code_step_call(struct strand *strand, const struct json *files);
+
+/* ---- files.c */
+/* What a host is told of the run's folder, which is made if it is not there: {"dir", "limit"}.
+ * RN_EIO. */
+int files_of_run(const struct run *run, struct json **ret, struct err *err) MUST_USE;
 
 /* ---- flow_step.c: workflow, delay, suspend, respond, end */
 /* The wait that an action asked for ($.flow.delay, suspend, rerun), as its frame says; false: none.

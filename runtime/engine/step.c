@@ -22,6 +22,7 @@ struct answer {
     struct json *flow;     /* {"kind":"delay"|"suspend"|"rerun", …}; NULL */
     struct json *response; /* of $.respond; NULL */
     struct json *sends;    /* of $.send; NULL */
+    struct json *files;    /* {"count", "bytes"} in the run's folder now; NULL: none */
 };
 
 static struct json *take_exports(struct answer *answer)
@@ -37,6 +38,8 @@ static void succeed(struct strand *strand, struct answer *answer)
     struct json *result = strand_result(strand, "succeeded");
     struct json *kept = strand_redact(strand, take_exports(answer));
     struct wait wait;
+    if (answer->files)
+        (void)json_set(result, "files", json_copy(answer->files));
     if (!kept)
         kept = json_new_object();
     (void)json_set(result, "exports", json_borrow(kept));
@@ -164,6 +167,7 @@ static void answer_free(struct answer *answer)
     json_free(answer->flow);
     json_free(answer->response);
     json_free(answer->sends);
+    json_free(answer->files);
     free(answer->exit_reason);
     free(answer);
 }
@@ -253,6 +257,7 @@ static void answered(void *ctx, const struct call_result *result)
     answer->flow = json_take(json, "flow");
     answer->response = json_take(json, "respond");
     answer->sends = json_take(json, "sends");
+    answer->files = json_take(json, "files");
     json_free(json);
     loop_post(answer->strand->run->engine->loop, take_answer, answer);
 }
@@ -304,7 +309,16 @@ void step_call_host(struct strand *strand, struct host *host, struct frame frame
     strand->call_id = host_call(host, &call);
 }
 
-static void call_plugin(struct strand *strand)
+static bool wants_files(const struct component_def *component)
+{
+    for (size_t i = 0; i < component->prop_count; i++)
+        if (component->props[i].type == RN_DIR)
+            return true;
+    return false;
+}
+
+/* `files`: see files_of_run(); NULL: it gets none. */
+static void call_plugin(struct strand *strand, const struct json *files)
 {
     struct run *run = strand->run;
     const struct step *step = strand_step(strand);
@@ -326,6 +340,10 @@ static void call_plugin(struct strand *strand)
         buf_add_c(&json, ",\"rerun\":");
         json_write(&json, strand->rerun);
     }
+    if (files) {
+        buf_add_c(&json, ",\"files\":");
+        json_write(&json, files);
+    }
     buf_add_char(&json, '}');
     struct str section = buf_str(&strand->props_text);
     struct host *host = hosts_get(run->engine->hosts, component->plugin->name,
@@ -342,11 +360,20 @@ static void call_step(struct strand *strand)
         call_mock(strand);
         return;
     }
+    const struct step *step = strand_step(strand);
+    bool is_code = step->kind == STEP_CODE;
+    struct json *files = NULL;
+    struct err err = ERR_INIT;
+    if ((is_code || wants_files(step->use.component)) && files_of_run(strand->run, &files, &err)) {
+        step_fail_attempt(strand, err.code, err.text);
+        return;
+    }
     fault_point("step.before_call");
-    if (strand_step(strand)->kind == STEP_CODE)
-        code_step_call(strand);
+    if (is_code)
+        code_step_call(strand, files);
     else
-        call_plugin(strand);
+        call_plugin(strand, files);
+    json_free(files);
 }
 
 static void commit_intent(struct strand *strand)

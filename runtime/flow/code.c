@@ -164,6 +164,28 @@ static void warn_of_interpreter(struct file *file, const struct json *item, cons
     free(program);
 }
 
+/* Code from Pipedream writes to /tmp, which is a folder of this machine here. */
+static void warn_of_tmp(struct file *file, const struct json *item, const struct code *code)
+{
+    static const struct {
+        const char *paths, *way;
+    } by_language[CODE_LANGUAGES] = {
+        [CODE_NODE] = {"$.files", "$.files.path(\"NAME\")"},
+        [CODE_PYTHON] = {"pd.files", "pd.files.path(\"NAME\")"},
+        [CODE_BASH] = {"RUNNEL_FILES", "\"$RUNNEL_FILES/NAME\""},
+    };
+    struct str text = str_from(code->text ? code->text : "");
+    if (file->load->is_kept || str_find(text, "/tmp/", 0) < 0 ||
+        str_find(text, by_language[code->language].paths, 0) >= 0)
+        return;
+    const struct json *at =
+        json_get(item, "code") ? json_get(item, "code") : json_get(item, "uses");
+    warn_value(file, at ? at : item,
+               "/tmp is the machine's own folder here, shared by all and never cleared; a file of "
+               "the run is %s (docs/files.md)",
+               by_language[code->language].way);
+}
+
 /* ---- props */
 
 static void check_account(struct file *file, const struct json *prop)
@@ -264,6 +286,7 @@ bool code_step_read(struct steps_reader *reader, const struct json *item, struct
     read_language(reader, item, step->code);
     read_props(reader, item, step);
     warn_of_interpreter(file, item, step->code);
+    warn_of_tmp(file, item, step->code);
     if (step->code->file)
         step->code->name = xstrdup(step->code->file);
     else

@@ -30,6 +30,7 @@ struct project *project_new(void)
     owned->project.limits.history_bytes = LIMIT_HISTORY_BYTES;
     owned->project.limits.history_age_ms = LIMIT_HISTORY_AGE_MS;
     owned->project.limits.plugin_memory = LIMIT_PLUGIN_MEMORY;
+    owned->project.limits.files = LIMIT_FILES;
     return &owned->project;
 }
 

@@ -51,6 +51,7 @@ struct project {
         uint64_t history_bytes;
         int64_t history_age_ms;
         size_t plugin_memory;
+        uint64_t files; /* of a run */
     } limits;
     /* Object of strings: .env, then the process's environment, which wins. {{process.env.NAME}} sees
      * the names in .env and those that the workflow files and runnel.yaml's `env:` list name, never

@@ -203,7 +203,7 @@ static void read_egress(struct file *file, const struct json *root, struct proje
 
 static void read_limits(struct file *file, const struct json *root, struct project *project)
 {
-    static const char *const keys[] = {"body", "store", "history", "plugin_memory", NULL};
+    static const char *const keys[] = {"body", "store", "history", "plugin_memory", "files", NULL};
     static const char *const history_keys[] = {"bytes", "age", NULL};
     const int64_t years = 100LL * 366 * 24 * 3600 * 1000;
     const struct json *limits = field(file, root, "limits", JSON_OBJECT);
@@ -214,6 +214,8 @@ static void read_limits(struct file *file, const struct json *root, struct proje
         field_bytes(file, limits, "store", UINT64_MAX >> 1, project->limits.store);
     project->limits.plugin_memory =
         (size_t)field_bytes(file, limits, "plugin_memory", GIB(64), project->limits.plugin_memory);
+    project->limits.files =
+        field_bytes(file, limits, "files", LIMIT_FILES_MAX, project->limits.files);
     const struct json *history = field(file, limits, "history", JSON_OBJECT);
     check_keys(file, history, history_keys, "\"history\"");
     project->limits.history_bytes =

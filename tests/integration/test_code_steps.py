@@ -338,6 +338,7 @@ def test_check(r):
         "outside": ("steps:\n  - { namespace: a, uses: ../../../etc/passwd.sh }\n", "outside of the project"),
         "ending": ("steps:\n  - { namespace: a, uses: ./a.rb }\n", ".js, .mjs, .py or .sh"),
         "later": ("steps:\n  - { namespace: a, language: bash, code: x, props: { b: \"{{steps.b.c}}\" } }\n  - { namespace: b, language: bash, code: x }\n", "steps.b"),
+        "tmp": ("steps:\n  - { namespace: a, language: node, code: \"await write('/tmp/x')\" }\n", "2:43: warning: /tmp is the machine's own folder here, shared by all and never cleared; a file of the run is $.files.path(\"NAME\")"),
         "variable": ("steps:\n  - { namespace: a, language: bash, code: x, props: { a-b: 1 } }\n", "no name of one"),
     }
     for name, (text, _) in wrong.items():
