@@ -93,9 +93,24 @@ static int check_flags(const struct rn_prop *prop, const char *where, struct err
     return 0;
 }
 
+static int check_format(const struct rn_prop *prop, const char *where, struct err *err)
+{
+    static const char *const modes[] = {"read", "write", "read-write"};
+    if (prop->type != RN_DIR || !prop->format)
+        return 0;
+    for (size_t i = 0; i < COUNT_OF(modes); i++)
+        if (strcmp(prop->format, modes[i]) == 0)
+            return 0;
+    return err_set(err, RN_EINVAL,
+                   "%s: the format of a dir prop is \"read\", \"write\" or \"read-write\", not "
+                   "\"%s\"",
+                   where, prop->format);
+}
+
 static bool takes_value(int32_t base)
 {
-    return base != RN_APP && base != RN_HTTP_INTERFACE && base != RN_DB_SERVICE && base != RN_ALERT;
+    return base != RN_APP && base != RN_HTTP_INTERFACE && base != RN_DB_SERVICE &&
+           base != RN_ALERT && base != RN_DIR;
 }
 
 static int check_default(const struct rn_prop *prop, const char *where, struct err *err)
@@ -163,6 +178,8 @@ int plugin_check_prop(const struct rn_prop *prop, bool is_source, const char *wh
     int code = check_type(prop, is_source, where, err);
     if (!code)
         code = check_flags(prop, where, err);
+    if (!code)
+        code = check_format(prop, where, err);
     if (code)
         return code;
     int32_t base = prop->type & ~RN_LIST;

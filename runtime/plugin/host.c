@@ -287,7 +287,14 @@ static int do_action_run(struct run *run, struct handling *h, struct err *err)
     run->resume_url = resume_url ? resume_url : "";
     run->runs = (uint32_t)json_get_i64(h->message, "runs", 1);
     run->rerun = json_get(h->message, "rerun");
-    return run_call(run, run->component->def.run, "run()");
+    const struct json *files = json_get(h->message, "files");
+    run->files = json_get_c(files, "dir");
+    run->files_limit = (uint64_t)json_get_i64(files, "limit", 0);
+    run->began_ms = clock_now_ms();
+    code = run_call(run, run->component->def.run, "run()");
+    if (!code && run->files)
+        code = folder_measure(run->files, run->files_limit, run->began_ms, &run->files_use, err);
+    return code;
 }
 
 static int do_options(struct run *run, struct handling *h, struct err *err)

@@ -8,6 +8,7 @@
  *                     ["snapshot":i]
  *   action_run        component, run, step, attempt, idempotency_key, auth, runs, "resume_url":
  *                     the base of <base>/resume and <base>/cancel, "rerun":{context?, callback?}?
+ *                     "files":{"dir":the run's folder, "limit":bytes}, with a dir prop
  *                     [0: props, an object]
  *   options           component, prop, page, query, "context":…, auth [0: props so far]
  *   additional_props  component, "previous":[…], auth [0: props so far]
@@ -31,6 +32,7 @@
  *   action_run        "exports":0 [0: an object], "exit":{"reason":…}?, "respond":{"status":N,
  *                     "headers":{}, "body":"text" or {"$base64":…}?, "immediate":bool}?
  *                     "flow":{"kind":"delay"|"suspend"|"rerun", "ms":N, "max":N?, "context":…?}?
+ *                     "files":{"count","bytes"}?: what the run's folder holds, if anything
  *   options           "options":[{"label","value"}], "context":…?
  *   additional_props  "props":[described props]
  * on failure {"error":{"code":"RN_E…","text":…,"retry_after_ms":N?,"status":N?}}; exports made

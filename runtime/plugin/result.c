@@ -127,6 +127,10 @@ static void write_action(struct run *run, struct result *r)
     buf_addf(&r->json, ",\"exports\":%u", add_section(r, text));
     if (!run->err.code)
         write_respond(run, r);
+    if (!run->err.code && run->files_use.files)
+        buf_addf(&r->json, ",\"files\":{\"count\":%llu,\"bytes\":%llu}",
+                 (unsigned long long)run->files_use.files,
+                 (unsigned long long)run->files_use.bytes);
     if (!run->err.code && run->flow.kind) {
         buf_add_c(&r->json, ",\"flow\":");
         run_write_flow(run, &r->json);

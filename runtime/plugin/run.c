@@ -377,4 +377,7 @@ const struct rn_api run_api = {
     .runs = api_runs,
     .rerun_value = api_rerun_value,
     .store = api_store,
+    .dir_path = api_dir_path,
+    .dir_read = api_dir_read,
+    .dir_write = api_dir_write,
 };

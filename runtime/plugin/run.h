@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "net/http_client.h"
 #include "plugin/tables.h"
 #include "json/json.h"
@@ -122,6 +123,9 @@ struct run {
     const char *resume_url;   /* the base: /resume and /cancel are added */
     uint32_t runs;            /* of the step, from 1 */
     const struct json *rerun; /* {context?, callback?}; NULL: none */
+    const char *files;        /* the run's folder; NULL: the component has no RN_DIR prop */
+    uint64_t files_limit;     /* bytes */
+    int64_t began_ms;         /* of the call: what is newer in the folder is its own */
 
     /* outputs */
     struct run_write *writes, **writes_end;
@@ -133,6 +137,7 @@ struct run {
     size_t export_bytes;
     const char *exit_reason; /* NULL: not called */
     struct run_flow flow;
+    struct folder_use files_use;  /* of `files` at the end */
     struct json *options;         /* list, or NULL */
     struct json *options_context; /* or NULL */
     struct json *added_props;     /* list of descriptions, or NULL */
@@ -279,6 +284,11 @@ void run_write_flow(const struct run *run, struct buf *out);
 
 int32_t api_store(struct rn_run *, const char *prop, const struct rn_store_request *,
                   struct rn_store_answer *ret);
+const char *api_dir_path(struct rn_run *, const char *prop, const char *name);
+int32_t api_dir_read(struct rn_run *, const char *prop, const char *name, const void **ret_data,
+                     size_t *ret_size);
+int32_t api_dir_write(struct rn_run *, const char *prop, const char *name, const void *data,
+                      size_t size);
 
 int32_t api_http(struct rn_run *, const struct rn_http_request *, const struct rn_http_response **);
 int32_t api_execute(struct rn_run *, const char *prop, const struct rn_http_response **ret);

@@ -33,6 +33,7 @@ enum slot {
     SLOT_EXIT,
     SLOT_FLOW,
     SLOT_STORE,
+    SLOT_FILE,
     SLOT_EMITS,
     SLOT_RESPONSE,
     SLOT_DB,
@@ -56,6 +57,7 @@ struct rn_test {
     /* state */
     struct json *props, *auth, *endpoints, *db;
     struct json *stores; /* {store: {key: {"value", "expires_ms"?}}} */
+    char *files;         /* the folder; NULL: not made yet */
     struct exchange *script, **script_end;
     struct json *requests;
     /* of the last call; NULL: nothing of that kind */
@@ -79,6 +81,8 @@ struct json *test_parse(struct rn_test *test, const char *what, const char *text
 /* stores.c: the runtime's answers to asks, from test->stores. */
 int test_ask(void *ctx, const struct json *request, const struct json *const *values, size_t count,
              struct json **ret_answer, struct json **ret_value, struct err *err);
+/* files.c */
+void test_remove_files(struct rn_test *test);
 void exchange_free(struct exchange *exchange);
 
 #endif

@@ -77,6 +77,7 @@ void rn_test_free(struct rn_test *test)
     }
     for (size_t i = 0; i < SLOT_COUNT; i++)
         free(test->texts[i]);
+    test_remove_files(test);
     plugin_tables_free(test->plugin);
     free(test);
     clock_fake(-1);
@@ -176,7 +177,7 @@ static bool has_value(const struct rn_prop *def)
 {
     int32_t base = def->type & ~RN_LIST;
     return base != RN_APP && base != RN_HTTP_INTERFACE && base != RN_TIMER_INTERFACE &&
-           base != RN_DB_SERVICE && base != RN_ALERT;
+           base != RN_DB_SERVICE && base != RN_ALERT && base != RN_DIR;
 }
 
 /* What the runtime's own checks would say before it called the component. */
@@ -250,6 +251,10 @@ static bool begin(struct rn_test *test, struct run *run, enum run_op op, const c
         return false;
     }
     set_endpoints(test, run->component);
+    for (size_t i = 0; i < run->component->prop_count; i++)
+        if (run->component->props[i].def.type == RN_DIR)
+            run->files = rn_test_dir(test);
+    run->files_limit = LIMIT_FILES;
     return check_props(test, run->component, op != RUN_OPTIONS && op != RUN_ADDITIONAL_PROPS);
 }
 

@@ -35,7 +35,7 @@ int main(void)
     SIZE(rn_emit_meta, 40);
     SIZE(rn_part, 40);
     SIZE(rn_pair, 16);
-    SIZE(rn_api, 592);
+    SIZE(rn_api, 616);
     OFFSET(rn_plugin, abi_major, 0);
     OFFSET(rn_plugin, abi_minor, 4);
     OFFSET(rn_plugin, struct_size, 8);
@@ -67,6 +67,8 @@ int main(void)
     OFFSET(rn_api, flow_wait, 552);
     OFFSET(rn_api, rerun_value, 576);
     OFFSET(rn_api, store, 584);
+    OFFSET(rn_api, dir_path, 592);
+    OFFSET(rn_api, dir_write, 608);
     SIZE(rn_store_request, 40);
     SIZE(rn_store_answer, 24);
     return failures;

@@ -1,4 +1,4 @@
-/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.3.
+/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.4.
  *
  * A plugin is one shared object that holds one app's components and exports one symbol, the
  * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define RN_ABI_MAJOR 1u
-#define RN_ABI_MINOR 3u
+#define RN_ABI_MINOR 4u
 
 struct rn_run;  /* one callback in progress; see the end of the tables */
 struct rn_json; /* a JSON value, opaque */
@@ -74,7 +74,7 @@ struct rn_json; /* a JSON value, opaque */
 #define RN_HTTP_REQUEST 11
 #define RN_ALERT 12 /* no value: a text shown in the form */
 #define RN_SQL 13   /* actions only */
-#define RN_DIR 14   /* actions only: files of the run */
+#define RN_DIR 14   /* actions only: files of the run, see rn_dir_read(); no value */
 #define RN_LIST 0x100
 
 /* Flags of a prop. */
@@ -141,7 +141,9 @@ struct rn_prop {
     rn_inputs_fn inputs_fn;        /* for inputs that are computed; or NULL */
     int32_t alert_type;            /* RN_ALERT: RN_ALERT_INFO … */
     const char *content;           /* RN_ALERT: its text */
-    const char *format;            /* e.g. "file-ref": takes a URL or a path in /tmp; or NULL */
+    /* e.g. "file-ref": takes a URL or a path in /tmp; or NULL. RN_DIR: "read", "write" or
+     * "read-write", which is what NULL says */
+    const char *format;
 };
 
 /* ------------------------------------------------------------------- apps */
@@ -493,6 +495,12 @@ struct rn_api {
     /* since 1.3 */
     int32_t (*store)(struct rn_run *, const char *prop, const struct rn_store_request *,
                      struct rn_store_answer *ret);
+    /* since 1.4 */
+    const char *(*dir_path)(struct rn_run *, const char *prop, const char *name);
+    int32_t (*dir_read)(struct rn_run *, const char *prop, const char *name, const void **ret_data,
+                        size_t *ret_size);
+    int32_t (*dir_write)(struct rn_run *, const char *prop, const char *name, const void *data,
+                         size_t size);
 };
 
 /* What a component sees of a run: the first member, for the functions below. */

@@ -588,6 +588,37 @@ static inline int32_t rn_store_compare_and_set(struct rn_run *run, const char *p
     return err;
 }
 
+/* ------------------------------------------------------- actions: files
+ *
+ * The folder of a run, which all of its steps share, over retries, pauses and restarts; it goes when
+ * the run has ended. `prop` is an RN_DIR prop of the component. `name` is a file in the folder, or in
+ * a folder in it; "/tmp/NAME", as files from Pipedream have it, and the full path are the same file.
+ * Names that lead out of the folder, links, and what is no regular file are RN_EINVAL. What has been
+ * written is on disk before the step's result is. On failure each has called rn_fail().
+ */
+
+/* The full path of a file, which need not be there. NULL after rn_fail(). [worker], since 1.4 */
+static inline const char *rn_dir_path(struct rn_run *run, const char *prop, const char *name)
+{
+    return run->api->dir_path(run, prop, name);
+}
+
+/* The file's bytes, at most 32 MiB, and a NUL behind them. RN_ENOTFOUND, RN_ETOOBIG. [worker], since
+ * 1.4 */
+static inline int32_t rn_dir_read(struct rn_run *run, const char *prop, const char *name,
+                                  const void **ret_data, size_t *ret_size)
+{
+    return run->api->dir_read(run, prop, name, ret_data, ret_size);
+}
+
+/* Makes the file, or replaces what is in it; folders on its way are made. RN_ETOOBIG past
+ * `limits.files` of runnel.yaml, RN_EPERM if the prop is for reading. [worker], since 1.4 */
+static inline int32_t rn_dir_write(struct rn_run *run, const char *prop, const char *name,
+                                   const void *data, size_t size)
+{
+    return run->api->dir_write(run, prop, name, data, size);
+}
+
 /* ------------------------------------------------------------ HTTP client */
 
 /* Performs a request under the host's egress policy (http and https; private addresses only where

@@ -61,6 +61,8 @@ void rn_test_set_endpoint(struct rn_test *test, const char *http_prop, const cha
 void rn_test_set_db(struct rn_test *test, const char *object);
 /* All records of a data store, a JSON object. A prop that names it: {"store":"name"}. */
 void rn_test_set_store(struct rn_test *test, const char *store, const char *records);
+/* A file of the run: what rn_dir_read() finds, by an RN_DIR prop. */
+void rn_test_set_file(struct rn_test *test, const char *name, const void *data, size_t size);
 /* The test's clock (it stands still but for sleeps): what rn_now_ms() gives. 2026-01-01T00:00:00Z
  * unless set. */
 void rn_test_set_time(struct rn_test *test, int64_t now_ms);
@@ -166,6 +168,10 @@ const char *rn_test_db(struct rn_test *test);
 /* The records of a data store, a JSON object, without those whose time is over. What a call wrote
  * stays, also if it failed. */
 const char *rn_test_store(struct rn_test *test, const char *store);
+/* A file of the run as text; NULL: there is none. What calls wrote stays until the test's end. */
+const char *rn_test_file(struct rn_test *test, const char *name);
+/* The path of the folder that they are in. */
+const char *rn_test_dir(struct rn_test *test);
 /* JSON list [{"label","value"}] of the last rn_test_options(), and its context as JSON text or
  * NULL. */
 const char *rn_test_offered(struct rn_test *test);
