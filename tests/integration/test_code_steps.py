@@ -307,7 +307,7 @@ def handler(pd):
 def test_edited_file(r):
     """A run that waits finishes on the code that it began with; the next one has the new code."""
     run = r.start("file")["run"]
-    eventually("it waits", lambda: [s for s in r.inspect(run)["steps"] if s["namespace"] == "pause"])
+    eventually("it waits", lambda: [s for s in r.inspect(run).get("steps", []) if s["namespace"] == "pause"])
     url = step(r.inspect(run), "pause")["exports"]["$return_value"]["resume_url"]
     before = r.inspect(run)["version"]
     r.write("workflows/parts/entry.py", "def handler(pd):\n    return 'second'\n")
