@@ -15,12 +15,13 @@ export const session = {
   set: value => { value ? localStorage.setItem(KEY, value) : localStorage.removeItem(KEY); dispatchEvent(new Event('session')) },
 }
 
+// `body`: a value, or JSON text that is sent as it stands.
 export async function call(method, path, body, signal) {
   const headers = { authorization: `Bearer ${session.get() || ''}` }
   if (method !== 'GET') headers['content-type'] = 'application/json'
   let response
   try {
-    response = await fetch(`/api/v1/${path}`, { method, headers, signal, body: method === 'GET' ? undefined : JSON.stringify(body ?? {}), credentials: 'omit' })
+    response = await fetch(`/api/v1/${path}`, { method, headers, signal, body: method === 'GET' ? undefined : typeof body === 'string' ? body : JSON.stringify(body ?? {}), credentials: 'omit' })
   } catch (error) {
     if (error.name === 'AbortError') throw error
     throw new ApiError(0, { detail: 'The runtime cannot be reached. Is `runnel up` still running?' })

@@ -8,11 +8,12 @@ import { Events, EventPage } from './pages/events.jsx'
 import { Runs } from './pages/runs.jsx'
 import { RunPage } from './pages/run.jsx'
 import { Workflows, WorkflowPage } from './pages/workflows.jsx'
+import { DataStorePage, DataStores } from './pages/data.jsx'
 import { Accounts, ComponentPage, Components, Logs, Schedules, SourcePage, Sources } from './pages/more.jsx'
 import './style.css'
 
-const sections = [['', 'Overview'], ['workflows', 'Workflows'], ['runs', 'Runs'], ['events', 'Events'], ['sources', 'Sources'], ['schedules', 'Schedules'], ['components', 'Components'], ['accounts', 'Accounts'], ['logs', 'Logs']]
-const pages = { '': [Overview], workflows: [Workflows, WorkflowPage], runs: [Runs, RunPage], events: [Events, EventPage], sources: [Sources, SourcePage], components: [Components, ComponentPage], accounts: [Accounts], logs: [Logs], schedules: [Schedules] }
+const sections = [['', 'Overview'], ['workflows', 'Workflows'], ['runs', 'Runs'], ['events', 'Events'], ['sources', 'Sources'], ['schedules', 'Schedules'], ['data', 'Data stores'], ['components', 'Components'], ['accounts', 'Accounts'], ['logs', 'Logs']]
+const pages = { '': [Overview], workflows: [Workflows, WorkflowPage], runs: [Runs, RunPage], events: [Events, EventPage], sources: [Sources, SourcePage], components: [Components, ComponentPage], accounts: [Accounts], logs: [Logs], schedules: [Schedules], data: [DataStores, DataStorePage] }
 
 function readPlace() {
   const [path, text] = location.hash.replace(/^#\/?/, '').split('?')

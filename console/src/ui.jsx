@@ -4,7 +4,7 @@ import { onLive } from './live.js'
 
 // ---- data
 
-// Loads a path again whenever `deps` change; `reload` asks for it by hand.
+// Loads a path (or what a function gives) again whenever it or `deps` change; `reload` asks for it by hand.
 export function useLoad(path, deps = []) {
   const [result, set] = useState({ value: null, error: null, isLoading: true })
   const [turn, again] = useState(0)
@@ -12,7 +12,8 @@ export function useLoad(path, deps = []) {
     if (!path) return undefined
     const abort = new AbortController()
     set(old => ({ ...old, isLoading: true }))
-    get(path, abort.signal).then(value => set({ value, error: null, isLoading: false }),
+    const answer = typeof path === 'function' ? path() : get(path, abort.signal)
+    answer.then(value => abort.signal.aborted || set({ value, error: null, isLoading: false }),
       error => error.name !== 'AbortError' && set(old => ({ ...old, error, isLoading: false })))
     return () => abort.abort()
   }, [path, turn, ...deps])

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { del, post, query, segment, session } from '../api.js'
+import { del, post, query, segment } from '../api.js'
 import { Copy, Empty, JsonTree, Text, Problem, Status, Tabs, Time, useLive, useLoad } from '../ui.jsx'
 import { EventForm } from './events.jsx'
 
@@ -18,9 +18,7 @@ export function SourcePage({ id, go }) {
   const [test, setTest] = useState(null)
   useLive((topic, value) => { if (topic === 'log' && value.source === id) logs.reload(); if (topic === 'event' && value.source === id) events.reload() })
   const emit = async text => {
-    const response = await fetch(`/api/v1/sources/${segment(id)}/emit`, { method: 'POST', body: `{"event":${text}}`, headers: { authorization: `Bearer ${session.get()}`, 'content-type': 'application/json' } })
-    const answer = await response.json()
-    if (!response.ok) throw new Error(answer.detail)
+    const answer = await post(`sources/${segment(id)}/emit`, `{"event":${text}}`)
     setTest(null)
     go(answer.runs[0] ? `runs/${answer.runs[0].run}` : `events/${answer.event}`)
   }

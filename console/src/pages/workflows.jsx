@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { get, post, put, segment, session } from '../api.js'
+import { get, post, put, segment } from '../api.js'
 import { Graph } from '../graph.jsx'
 import { Duration, Empty, Problem, Status, Tabs, Time, useLive, useLoad } from '../ui.jsx'
 import { Configure } from './configure.jsx'
@@ -77,9 +77,7 @@ export function WorkflowPage({ id, params, go }) {
     setTest(JSON.stringify(sample, null, 2))
   }
   const runTest = async text => {
-    const response = await fetch(`/api/v1/workflows/${segment(id)}/run`, { method: 'POST', body: `{"event":${text}}`, headers: { authorization: `Bearer ${session.get()}`, 'content-type': 'application/json' } })
-    const answer = await response.json()
-    if (!response.ok) throw new Error(answer.detail)
+    const answer = await post(`workflows/${segment(id)}/run`, `{"event":${text}}`)
     setTest(null)
     go(`runs/${answer.run}`)
   }
