@@ -175,6 +175,7 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     rc = rc ? rc : make_egress(engine, err);
     if (rc)
         return rc;
+    engine->first = project_ref(engine->project);
     engine->client = http_client_new(engine->egress, "runnel");
     engine->files = files_new(engine->data_dir);
     engine->supervisor = supervisor_new(NULL);
@@ -277,6 +278,51 @@ static void report_problems(const struct problems *problems)
     }
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_egress(const struct project *a, const struct project *b)
+{
+    bool same =
+        a->egress_allow_count == b->egress_allow_count && a->rewrite_count == b->rewrite_count;
+    for (size_t i = 0; same && i < a->egress_allow_count; i++)
+        same = is_same(a->egress_allow[i], b->egress_allow[i]);
+    for (size_t i = 0; same && i < a->rewrite_count; i++)
+        same = is_same(a->rewrites[i].from, b->rewrites[i].from) &&
+               is_same(a->rewrites[i].to, b->rewrites[i].to);
+    return same;
+}
+
+/* What is read at the start only, and is another now: said, since nothing else shows it. */
+static void tell_of_restart(const struct engine *engine)
+{
+    const struct project *a = engine->first, *b = engine->project;
+    struct buf keys = BUF_INIT(KIB(1));
+    const struct {
+        const char *key;
+        bool is_same;
+    } list[] = {
+        {"listen", is_same(a->listen, b->listen)},
+        {"admin", is_same(a->admin, b->admin)},
+        {"tls", is_same(a->tls_certificate, b->tls_certificate) && is_same(a->tls_key, b->tls_key)},
+        {"limits", a->limits.body == b->limits.body && a->limits.store == b->limits.store &&
+                       a->limits.history_bytes == b->limits.history_bytes &&
+                       a->limits.history_age_ms == b->limits.history_age_ms &&
+                       a->limits.plugin_memory == b->limits.plugin_memory},
+        {"egress", is_same_egress(a, b)},
+    };
+    for (size_t i = 0; i < COUNT_OF(list); i++)
+        if (!list[i].is_same)
+            buf_addf(&keys, "%s%s", keys.len ? ", " : "", list[i].key);
+    if (keys.len)
+        log_warn("what runnel.yaml says now of %s holds from the next start on (runnel down, "
+                 "runnel up)",
+                 buf_c(&keys));
+    buf_release(&keys);
+}
+
 int engine_reload(struct engine *engine, struct problems *problems, struct err *err)
 {
     struct problems own = PROBLEMS_INIT;
@@ -299,6 +345,7 @@ int engine_reload(struct engine *engine, struct problems *problems, struct err *
         engine->project = project;
         pthread_rwlock_unlock(&engine->project_lock);
         project_unref(old);
+        tell_of_restart(engine);
         accounts_forget_file(engine->accounts);
         rc = engine->is_passive ? 0 : deploy(engine, err);
         struct project_change change = {engine->dispatcher, engine_project(engine)};
@@ -384,6 +431,7 @@ void engine_free(struct engine *engine)
     map_release(&engine->endpoints, NULL);
     map_release(&engine->instances, unref_instance);
     project_unref(engine->project);
+    project_unref(engine->first);
     catalog_unref(engine->catalog);
     problems_release(&engine->file_problems);
     seal_key_free(engine->seal_key);

@@ -84,6 +84,7 @@ struct engine {
 
     pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
     struct project *project;
+    struct project *first; /* a reference: the project as it was at the start */
     struct catalog *catalog;
     struct problems file_problems;
 

@@ -91,6 +91,15 @@ try:
     assert ready, open(f"{project.dir}/up.log").read()
     url = urls()
 
+    # what is read at the start only, and is changed now, is said
+    with open(f"{project.dir}/runnel.yaml") as file:
+        before = file.read()
+    with open(f"{project.dir}/runnel.yaml", "w") as file:
+        file.write(before.replace("egress:\n  allow: [127.0.0.0/8]", "egress:\n  allow: [127.0.0.0/8, 10.0.0.0/8]").replace("body: 10MiB", "body: 1MiB"))
+    eventually("it is said", lambda: "of limits, egress holds from the next start on" in open(f"{project.dir}/up.log").read())
+    with open(f"{project.dir}/runnel.yaml", "w") as file:
+        file.write(before)
+
     # order per key: 5,000 events over 100 keys, from 10 senders with 10 keys each, so that each key's order is known
     senders = [[{"key": f"k{s * 10 + i % 10}", "n": i} for i in range(EVENTS // 10)] for s in range(10)]
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
