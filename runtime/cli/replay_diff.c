@@ -13,12 +13,6 @@ static const struct json *step_at(const struct json *run, const char *path)
     return found;
 }
 
-static bool is_call(const struct json *step)
-{
-    struct str kind = json_get_text(step, "kind");
-    return str_eq_c(kind, "action") || str_eq_c(kind, "code");
-}
-
 /* Each call answers as it did. */
 static struct json *mocks_of(const struct json *run)
 {
@@ -27,20 +21,9 @@ static struct json *mocks_of(const struct json *run)
         const char *path = json_get_c(s, "path");
         if (!path || step_at(run, path) != s)
             continue;
-        struct json *mock = json_new_object();
-        const struct json *resumed = json_get(json_get(json_get(s, "resumed"), "data"), "body");
-        if (resumed)
-            (void)json_set(mock, "resume", json_copy(resumed));
-        else if (is_call(s) && json_get(s, "error"))
-            (void)json_set(mock, "error", json_copy(json_get(s, "error")));
-        else if (is_call(s))
-            (void)json_set(mock, "exports",
-                           json_get(s, "exports") ? json_copy(json_get(s, "exports"))
-                                                  : json_new_object());
-        if (json_count(mock))
+        struct json *mock = workflow_test_mock(s, true);
+        if (mock)
             (void)json_set(mocks, path, mock);
-        else
-            json_free(mock);
     }
     return mocks;
 }

@@ -61,6 +61,28 @@ static int follow(struct client *client, const char *id, bool shows, struct json
     return rc;
 }
 
+/* The file as it is now is what is meant, also where the runtime has not seen the last change yet. */
+static int read_again(struct client *client, const char *workflow, struct err *err)
+{
+    char *file = xasprintf("workflows/%s.yaml", workflow);
+    struct json *problems = NULL;
+    size_t errors = 0;
+    int rc = client_call(client, "POST", "reload", NULL, &problems, err);
+    for (const struct json *p = json_first(problems); p; p = json_next(p)) {
+        if (!str_eq_c(json_get_text(p, "file"), file) ||
+            !str_eq_c(json_get_text(p, "severity"), "error"))
+            continue;
+        errors++;
+        fprintf(stderr, "%s:%lld:%lld: error: %s\n", file, (long long)json_get_i64(p, "line", 1),
+                (long long)json_get_i64(p, "column", 1), json_get_c(p, "text"));
+    }
+    if (rc == 0 && errors)
+        rc = err_set(err, RN_EINVAL, "%s is not run while it has errors: mend them first", file);
+    json_free(problems);
+    free(file);
+    return rc;
+}
+
 static int start(struct client *client, const struct args *args, struct json *event,
                  struct json **ret, struct err *err)
 {
@@ -90,7 +112,8 @@ static int run(const struct args *args)
         json_free(event);
         return 1;
     }
-    int rc = start(client, args, event, &answer, &err);
+    int rc = client_is_own(client) ? 0 : read_again(client, args->positional[0], &err);
+    rc = rc ? rc : start(client, args, event, &answer, &err);
     const char *id = json_get_c(answer, "run");
     if (rc == 0 && waits && !args->is_json) {
         printf("%s%s%s  %s\n", out_bold(), id, out_reset(), args->positional[0]);
@@ -121,11 +144,12 @@ const struct command command_run = {
     .name = "run",
     .usage = "WORKFLOW [--event FILE] [--no-wait]",
     .summary = "run one event through a workflow now, and watch each step",
-    .help = "The event becomes steps.trigger.event (unless given: the manual\ntrigger's sample, or "
-            "{}). Each step is shown when it "
-            "ends, with its\ninputs, exports, logs and time; exits with 1 if the run failed. "
-            "Works with and without a runtime up.\nThe steps act for real: they talk to the "
-            "vendors, or to the sandbox under `runnel up --sandbox`.",
+    .help =
+        "The event becomes steps.trigger.event (unless given: the manual trigger's sample, or "
+        "{}). The workflow's file\nis taken as it is now. Each step is shown when it ends, with "
+        "its inputs, exports, logs and time; exits with 1\nif the run failed. Works with and "
+        "without a runtime up. The steps act for real: they talk to the vendors, or\nto the "
+        "sandbox under `runnel up --sandbox`.",
     .examples = "runnel run segment-to-discord --event '{\"type\":\"track\",\"userId\":\"ann\"}'\n"
                 "runnel run segment-to-discord --event event.json\n"
                 "runnel events EVENT --json | jq .event | runnel run segment-to-discord --event -",

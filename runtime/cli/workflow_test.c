@@ -320,7 +320,15 @@ static int check_test(const char *path, const struct yaml_doc *doc, const struct
     static const char *const mock_keys[] = {"steps", "http", NULL};
     static const char *const expect_keys[] = {"status", "exit_reason", "error", "steps", "not_run",
                                               "calls",  "data_stores", "sends", NULL};
+    static const char *const step_keys[] = {"return", "exports", "error", "resume", "exit", NULL};
     int rc = check_members(path, doc, test, keys, "a test", err);
+    const struct json *mocks = json_get(json_get(test, "mocks"), "steps");
+    for (const struct json *m = json_first(mocks); m && rc == 0; m = json_next(m)) {
+        bool is_list = json_is(m, JSON_ARRAY);
+        for (const struct json *one = is_list ? json_first(m) : m; one && rc == 0;
+             one = is_list ? json_next(one) : NULL)
+            rc = check_members(path, doc, one, step_keys, "a step's mock", err);
+    }
     rc = rc ? rc : check_members(path, doc, json_get(test, "mocks"), mock_keys, "\"mocks\"", err);
     return rc ? rc
               : check_members(path, doc, json_get(test, "expect"), expect_keys, "\"expect\"", err);
@@ -416,6 +424,31 @@ static void add_json(struct buf *out, const char *indent, const char *name,
     buf_add_char(out, '\n');
 }
 
+struct json *workflow_test_mock(const struct json *step, bool with_code)
+{
+    struct str kind = json_get_text(step, "kind");
+    const struct json *resumed = json_get(step, "resumed"),
+                      *body = json_get(json_get(resumed, "data"), "body"),
+                      *exit = json_get(step, "exit"), *exports = json_get(step, "exports");
+    bool is_call = str_eq_c(kind, "action") || (with_code && str_eq_c(kind, "code"));
+    struct json *mock = is_call || resumed ? json_new_object() : NULL;
+    if (mock && !is_call) {
+        (void)json_set(mock, "resume", body ? json_copy(body) : json_new_null());
+    } else if (mock && json_get(step, "error")) {
+        (void)json_set(mock, "error", json_copy(json_get(step, "error")));
+    } else if (mock) {
+        struct json *kept =
+            json_set(mock, "exports", exports ? json_copy(exports) : json_new_object());
+        if (body)
+            (void)json_set(kept, "$resume_data", json_copy(body));
+        if (exit)
+            (void)json_set(mock, "exit",
+                           json_get(exit, "reason") ? json_copy(json_get(exit, "reason"))
+                                                    : json_new_boolean(true));
+    }
+    return mock;
+}
+
 char *workflow_test_of_run(const struct json *run)
 {
     struct buf out = BUF_INIT(MIB(64));
@@ -427,20 +460,14 @@ char *workflow_test_of_run(const struct json *run)
     add_json(&out, "    ", "event", json_get(json_get(run, "trigger_event"), "event"));
     buf_add_c(&out, "    mocks:\n      steps:\n");
     for (const struct json *s = json_first(steps); s; s = json_next(s)) {
-        struct json *mock = json_new_object();
-        if (!str_eq_c(json_get_text(s, "kind"), "action") ||
-            find_step(run, json_get_c(s, "path")) != s)
-            goto next; /* a block is no call, and the last attempt is what counted */
-        if (json_get(s, "error"))
-            (void)json_set(mock, "error", json_copy(json_get(s, "error")));
-        else
-            (void)json_set(mock, "exports",
-                           json_get(s, "exports") ? json_copy(json_get(s, "exports"))
-                                                  : json_new_object());
+        if (find_step(run, json_get_c(s, "path")) != s)
+            continue; /* the last attempt is what counted */
+        struct json *mock = workflow_test_mock(s, false);
+        if (!mock)
+            continue;
         buf_addf(&out, "        \"%s\": ", json_get_c(s, "path"));
         json_write(&out, mock);
         buf_add_char(&out, '\n');
-    next:
         json_free(mock);
     }
     buf_addf(&out, "    expect:\n      status: %s\n", json_get_c(run, "status"));

@@ -29,6 +29,9 @@ int workflow_test_file(const char *project, const char *path, struct json **ret,
  * equal. Appends a sentence for each difference. */
 void expect_value(const char *where, const struct json *expected, const struct json *actual,
                   struct json *failures);
+/* The mock that answers as the step of a run did; NULL: it needs none. `with_code`: code steps are
+ * not to run either. */
+struct json *workflow_test_mock(const struct json *step, bool with_code);
 /* The text of a test file made of a run (`inspect --json`); the caller frees. */
 char *workflow_test_of_run(const struct json *run);
 

@@ -3,7 +3,7 @@
  *
  *   {"return": value} | {"exports": {…}} | {"error": "text" or {code, text}} | {"resume": body}
  *
- * or a list of these, one for each call in turn, the last one for all that follow. Thread: the
+ * with "exit": reason beside the first two, where the step ends the workflow; or a list of these, one for each call in turn, the last one for all that follow. Thread: the
  * loop's. */
 #include "engine/run.h"
 
@@ -38,29 +38,30 @@ static int code_of(const char *word)
     return RN_EFAILED;
 }
 
-struct json *mock_answer(const struct strand *strand, int *ret_code, char *text, size_t text_size)
+void mock_answer(const struct strand *strand, struct mock_answer *ret)
 {
-    struct json *mock = take_mock(strand), *exports = NULL;
-    *ret_code = 0;
+    struct json *mock = take_mock(strand);
+    *ret = (struct mock_answer){.code = 0};
     if (!mock) {
-        *ret_code = RN_EFAILED;
-        (void)snprintf(text, text_size, "not called: the step has no mock");
-        return NULL;
+        ret->code = RN_EFAILED;
+        (void)snprintf(ret->text, sizeof(ret->text), "not called: the step has no mock");
+        return;
     }
-    const struct json *error = json_get(mock, "error");
+    const struct json *error = json_get(mock, "error"), *exit = json_get(mock, "exit");
     if (error) {
         const char *words = json_c(error) ? json_c(error) : json_get_c(error, "text");
-        *ret_code = code_of(json_get_c(error, "code"));
-        (void)snprintf(text, text_size, "%s", words ? words : "mocked failure");
+        ret->code = code_of(json_get_c(error, "code"));
+        (void)snprintf(ret->text, sizeof(ret->text), "%s", words ? words : "mocked failure");
     } else if (json_get(mock, "exports")) {
-        exports = json_take(mock, "exports");
+        ret->exports = json_take(mock, "exports");
     } else {
-        exports = json_new_object();
+        ret->exports = json_new_object();
         if (json_get(mock, "return"))
-            (void)json_set(exports, "$return_value", json_take(mock, "return"));
+            (void)json_set(ret->exports, "$return_value", json_take(mock, "return"));
     }
+    ret->is_exit = exit && !error;
+    ret->exit_reason = ret->is_exit && json_c(exit) ? xstrdup(json_c(exit)) : NULL;
     json_free(mock);
-    return exports;
 }
 
 struct json *mock_resume(const struct strand *strand)

@@ -344,8 +344,15 @@ void progress_free(struct progress *progress);
 /* ---- mock.c */
 /* Whether the step is not to be called: it has a mock, or nothing is called at all. */
 bool mock_is_for(const struct strand *strand);
-/* What its call gives: exports (owned by the caller), or a code and a text. */
-struct json *mock_answer(const struct strand *strand, int *ret_code, char *text, size_t text_size);
+/* What its call gives: exports and an end of the workflow (owned by the caller), or a code. */
+struct mock_answer {
+    int code;
+    char text[ERR_TEXT_MAX];
+    struct json *exports;
+    bool is_exit;
+    char *exit_reason;
+};
+void mock_answer(const struct strand *strand, struct mock_answer *ret);
 /* What resumes it; NULL: nothing. Owned by the caller. */
 struct json *mock_resume(const struct strand *strand);
 

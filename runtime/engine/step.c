@@ -285,8 +285,13 @@ static void call_mock(struct strand *strand)
     struct answer *answer = xcalloc(1, sizeof(*answer));
     answer->strand = strand;
     answer->error.retry_after_ms = -1;
-    answer->exports =
-        mock_answer(strand, &answer->error.code, answer->error.text, sizeof(answer->error.text));
+    struct mock_answer mock;
+    mock_answer(strand, &mock);
+    answer->error.code = mock.code;
+    (void)snprintf(answer->error.text, sizeof(answer->error.text), "%s", mock.text);
+    answer->exports = mock.exports;
+    answer->is_exit = mock.is_exit;
+    answer->exit_reason = mock.exit_reason;
     strand->state = STRAND_CALLING;
     strand->host = NULL;
     dispatcher_call_began(strand->run->dispatcher);

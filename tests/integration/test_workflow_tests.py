@@ -82,6 +82,42 @@ tests:
     assert [d["run"] for d in diff] == [run] and not diff[0]["same"], diff
     assert len(project.received("discord")) == received and len(project.json("runs")) == 1
 
+    # a run that somebody resumed and that an action ended is recorded with both
+    gated = """
+triggers: [{ namespace: hand, manual: true }]
+steps:
+  - { namespace: ask, suspend: { timeout: 1h } }
+  - { namespace: gate, uses: filter-exit-based-on-condition, props: { initialValue: "{{steps.ask.$resume_data.total}}", condition: LESS_THAN, secondValue: "5" } }
+  - { namespace: film, uses: swapi-get-film, props: { film: "1" } }
+"""
+    with open(f"{project.dir}/workflows/gated.yaml", "w") as file:
+        file.write(gated)
+    assert project.up()
+    stopped = project.run("run", "gated", "--no-wait").stdout.strip()
+    eventually("it pauses", lambda: project.json("inspect", stopped)["status"] == "paused")
+    project.run("resume", stopped, "--data", '{"total":3}')
+    eventually("it ended", lambda: project.json("inspect", stopped)["status"] == "succeeded")
+    assert [s["path"] for s in project.json("inspect", stopped)["steps"]] == ["ask", "gate"]
+    project.run("record", stopped)
+    assert "1 test, 0 failed" in project.run("test", "gated").stdout
+    assert "no difference" in project.run("replay", stopped, "--dry-run", "--diff").stdout
+    with open(f"{project.dir}/workflows/gated.test.yaml", "a") as file:
+        file.write("  - name: typo\n    mocks: { steps: { ask: { resumed: { total: 9 } } } }\n")
+    done = project.run("test", "gated", check=False)
+    assert done.returncode == 1 and 'unknown key "resumed" in a step\'s mock; there are: return, exports, error, resume, exit' in done.stderr, done.stderr
+    os.remove(f"{project.dir}/workflows/gated.test.yaml")
+
+    # `run` takes the files as they are at that moment, and says so where it cannot
+    with open(f"{project.dir}/workflows/gated.yaml", "w") as file:
+        file.write("triggers: [{ namespace: hand, manual: true }]\nsteps: [{ namespace: stop, end: other }]\n")
+    assert project.json("run", "gated")["exit_reason"] == "other"
+    with open(f"{project.dir}/workflows/gated.yaml", "a") as file:
+        file.write("nonsense: 1\n")
+    done = project.run("run", "gated", check=False)
+    assert done.returncode == 1 and 'gated.yaml:3:1: error: unknown key "nonsense"' in done.stderr and "mend" in done.stderr, done
+    os.remove(f"{project.dir}/workflows/gated.yaml")
+    project.stop()
+
     # versions: what was deployed can be listed, compared and brought back
     assert project.up()
     eventually("deployed", lambda: len(project.json("workflows", "history", "segment-to-discord")) == 2)
