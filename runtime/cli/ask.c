@@ -39,6 +39,26 @@ static struct json *account_options(struct client *client, const char *app)
     return answer;
 }
 
+static struct json *store_options(struct client *client)
+{
+    struct json *answer = json_new_object(), *stores = NULL;
+    struct json *list = json_set(answer, "options", json_new_array());
+    if (client_call(client, "GET", "data-stores", NULL, &stores, NULL) == 0)
+        for (const struct json *s = json_first(stores); s; s = json_next(s)) {
+            struct json *item = json_append(list, json_new_object());
+            json_set_string(item, "label", json_get_c(s, "name"));
+            json_set_string(item, "value", json_get_c(s, "name"));
+        }
+    json_free(stores);
+    return answer;
+}
+
+/* What a prop's value is a name of: the member that holds the name; NULL: it is no name. */
+static const char *named_by(const struct prop_def *prop)
+{
+    return prop->type == RN_APP ? "account" : prop->type == RN_DATA_STORE ? "store" : NULL;
+}
+
 /* Fetches the page that `choice` is at. */
 static void load_page(struct choice *choice)
 {
@@ -90,9 +110,9 @@ static struct json *value_of(const struct prop_def *prop, const char *text)
     int64_t integer = 0;
     if (strncmp(text, "{{", 2) == 0)
         return json_new_string_c(text);
-    if (prop->type == RN_APP) {
+    if (named_by(prop) && *text != '{') {
         value = json_new_object();
-        json_set_string(value, "account", text);
+        json_set_string(value, named_by(prop), text);
         return value;
     }
     if (prop->is_list && *text != '[') { /* "a, b" */
@@ -143,7 +163,7 @@ static const struct json *numbered(const struct choice *choice, struct str text)
 static struct json *chosen(const struct choice *choice, const char *line)
 {
     const struct prop_def *prop = choice->prop;
-    if (prop->type == RN_APP) {
+    if (named_by(prop)) {
         const struct json *value = numbered(choice, str_trim(str_from(line)));
         return value ? value_of(prop, json_c(value)) : NULL;
     }
@@ -201,6 +221,8 @@ struct json *ask_prop(struct client *client, const char *component, const struct
     introduce(prop);
     if (prop->type == RN_APP)
         choice.answer = account_options(client, prop->app);
+    else if (prop->type == RN_DATA_STORE)
+        choice.answer = store_options(client);
     else if (prop->has_remote_options || prop->options)
         load_page(&choice);
     show_options(&choice);

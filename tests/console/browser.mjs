@@ -24,9 +24,10 @@ export function watch(page) {
   return said
 }
 
+// Each on a connection of its own: one that was idle for a while may be closed just when it is used again.
 export async function api(method, path, body, headers = {}) {
   const response = await fetch(`${settings.admin}/api/v1/${path}`, { method, body: body === undefined ? method === 'GET' ? undefined : '{}' : typeof body === 'string' ? body : JSON.stringify(body),
-    headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json', ...headers } })
+    headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json', connection: 'close', ...headers } })
   const text = await response.text()
   return { status: response.status, value: text ? JSON.parse(text) : null }
 }

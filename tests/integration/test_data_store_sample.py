@@ -52,6 +52,14 @@ try:
     assert "ada" in offered and "bob" in offered, offered
     unnamed = project.run("options", "data_stores-delete-single-record", "key", check=False)
     assert unnamed.returncode == 1 and 'the prop "dataStore" names no data store: { store: NAME }' in unnamed.stderr, unnamed
+    # Asked for by `configure`: the store by its number, then its keys by theirs.
+    with open(f"{project.dir}/workflows/count.yaml", "w") as out:
+        out.write("triggers: [{ namespace: hand, manual: true }]\nsteps:\n  - namespace: count\n    uses: data_stores-increment-record\n")
+    asked = project.run("configure", "count", stdin="2\n2\n")
+    assert "1  diary" in asked.stderr and "2  visits" in asked.stderr and "2  bob" in asked.stderr, asked
+    with open(f"{project.dir}/workflows/count.yaml") as file:
+        text = file.read()
+    assert project.run("check").returncode == 0 and "visits" in text and "bob" in text, text
     project.stop()
 finally:
     project.close()

@@ -56,7 +56,7 @@ function Options({ component, prop, props, onPick }) {
   </div>
 }
 
-function Field({ component, prop, value, props, accounts, onChange }) {
+function Field({ component, prop, value, props, accounts, stores, onChange }) {
   const [isOpen, open] = useState(false)
   const id = `prop-${prop.name}`
   if (prop.type === 'alert') return <div class={`alert ${prop.alertType || ''}`}>{prop.content}</div>
@@ -67,6 +67,10 @@ function Field({ component, prop, value, props, accounts, onChange }) {
     return <div class="field">{head}<select id={id} value={value?.account || ''} onChange={e => onChange(e.target.value ? { account: e.target.value } : undefined)}>
       <option value="">choose an account</option>{fitting.map(a => <option>{a.name}</option>)}</select>{!fitting.length && <p class="dim">No account of {prop.app} yet: add one under Accounts.</p>}</div>
   }
+  if (prop.type === 'data_store') return <div class="field">{head}
+    <input id={id} list={`${id}-stores`} autocomplete="off" value={value?.store ?? value?.storeId ?? asText(value)} onChange={e => onChange(e.target.value === '' ? undefined : e.target.value.startsWith('{{') ? e.target.value : { store: e.target.value })} />
+    <datalist id={`${id}-stores`}>{stores.map(s => <option value={s.name} />)}</datalist>
+    {prop.description && <p class="dim"><Text>{prop.description}</Text></p>}</div>
   const isLong = prop.type === 'object' || prop.type === 'any' || prop.type.endsWith('[]') || asText(value).length > 60
   const control = { id, value: asText(value), placeholder: prop.default !== undefined ? `default: ${asText(prop.default)}` : '', onChange: e => onChange(fromText(prop, e.target.value)), disabled: prop.disabled, autocomplete: 'off' }
   return <div class="field">{head}
@@ -82,6 +86,7 @@ export function Configure({ workflow, node, onSaved }) {
   const key = node?.step?.uses?.split('@')[0]
   const component = useLoad(key ? `components/${segment(key)}` : null)
   const accounts = useLoad('accounts')
+  const stores = useLoad((component.value?.props || []).some(p => p.type === 'data_store') ? 'data-stores' : null)
   const place = useMemo(() => placeOf(node, workflow.definition), [node, workflow.version])
   const [props, setProps] = useState(node?.step?.props || {})
   const [dynamic, setDynamic] = useState(node?.step?.dynamic_props || [])
@@ -121,7 +126,7 @@ export function Configure({ workflow, node, onSaved }) {
   const shown = new Map([...defined, ...dynamic].map(p => [p.name, p]))
   const before = new Set(workflow.text.split('\n'))
   return <div class="panel"><h2>{node.name} <span class="dim">{component.value.name}</span></h2>
-    {[...shown.values()].map(prop => <Field component={key} prop={prop} value={props[prop.name]} props={props} accounts={accounts.value?.data || []} onChange={value => change(prop, value)} />)}
+    {[...shown.values()].map(prop => <Field component={key} prop={prop} value={props[prop.name]} props={props} accounts={accounts.value?.data || []} stores={stores.value?.data || []} onChange={value => change(prop, value)} />)}
     <Problem error={error} />
     {preview && <><h3>What is written</h3><pre class="diff">{preview.text.split('\n').map(l => <div class={before.has(l) ? '' : 'added'}>{l || ' '}</div>)}</pre>
       {preview.problems.map(p => <p class="error-text">{p.message || p.text}</p>)}
