@@ -29,6 +29,10 @@ other with 401, and nothing is emitted. Each event is emitted once by its `messa
     "discord_webhook-send-message": """`allowedMentions` is runnel's: text from events mentions nobody unless you choose it. The message is waited for (`wait=true`), as Discord says nothing of a message that it did not
 save. A 429 is waited for as Discord asks. A webhook that Discord calls unknown (404), or whose token it refuses (401), is not called again while the plugin runs: Discord bans addresses that go on.
 Discord offers no idempotency for webhooks: after a lost answer the message may be there twice, unless the step says `on_unknown: fail`.""",
+    "discord_webhook-send-message-with-file": """The file is sent as `files[0]`, at most 10 MiB of it; `filePath` is a file of the run ([files.md](files.md)). What is said of `discord_webhook-send-message` holds here, too.""",
+    "helper_functions-download-file-to-tmp": """`url` takes a file that was sent to an HTTP trigger, too (`{{steps.trigger.event.body.NAME}}`), and `filename` may be left out: both are runnel's. It returns `[filename, path]` as Pipedream's does; the path is
+in the run's folder ([files.md](files.md)), not in `/tmp`. A download has at most 32 MiB.""",
+    "helper_functions-csv-file-to-objects": """Commas, double quotes, any line end, a byte order mark; what is not UTF-8 is refused. A file has at most 32 MiB, what is returned 16 MiB.""",
     "google_sheets-add-multiple-rows": """`valueInputOption` and `writeOnce` are runnel's. Values are stored as they are (`RAW`): with `USER_ENTERED` a text from an event that begins with `=` becomes a formula. With `writeOnce` the rows and a mark go in one
 atomic request, so that an attempt whose answer was lost is not added again; it says `updatedRows`, `updatedColumns` and `updatedCells`, not where they are. If Google refuses the mark, the rows are appended without it and the
 log says so. When a worksheet is chosen, its first row is shown (`headersDisplay`). A cell that is a list or an object is written as JSON text; so is a whole number of more than 15 digits, which a spreadsheet would round.""",

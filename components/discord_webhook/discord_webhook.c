@@ -172,12 +172,13 @@ const struct rn_app discord_webhook_app = {
 };
 
 static const struct rn_app *const apps[] = {&discord_webhook_app};
-static const struct rn_component *const components[] = {&discord_webhook_send_message};
+static const struct rn_component *const components[] = {&discord_webhook_send_message,
+                                                        &discord_webhook_send_message_with_file};
 
 const struct rn_plugin runnel_plugin = {
     RN_PLUGIN_HEAD,
     .name = "discord_webhook",
-    .version = "0.0.1",
+    .version = "0.0.2",
     .apps = apps,
     .app_count = RN_COUNT(apps),
     .component_count = RN_COUNT(components),

@@ -8,7 +8,8 @@
 #define DISCORD_PROP "discordWebhook"
 
 extern const struct rn_app discord_webhook_app;
-extern const struct rn_component discord_webhook_send_message;
+extern const struct rn_component discord_webhook_send_message,
+    discord_webhook_send_message_with_file;
 
 /* The webhook's URL of the account, or NULL after rn_fail(). */
 const char *discord_url(struct rn_run *run);
@@ -18,5 +19,31 @@ const char *discord_url(struct rn_run *run);
  * again, Discord bans addresses that do. */
 int32_t discord_request(struct rn_run *run, struct rn_http_request *request,
                         const struct rn_http_response **ret);
+
+/* message.c: the message's JSON, from the props. `needs_text`: a message or embeds have to be there. */
+int32_t discord_message(struct rn_run *run, bool needs_text, struct rn_json **ret);
+/* Posts it (the request has URL and body) and returns the message that Discord has made of it. */
+int32_t discord_post(struct rn_run *run, struct rn_http_request *request);
+
+/* Two of the props that both actions have. */
+#define DISCORD_VIA_PIPEDREAM                                                                      \
+    {                                                                                              \
+        .name = "includeSentViaPipedream", .type = RN_BOOLEAN, .flags = RN_OPTIONAL | RN_HIDDEN,   \
+        .label = "Include link to workflow",                                                       \
+        .description =                                                                             \
+            "Taken so that files from Pipedream can be used as they are; there it adds "           \
+            "a link to pipedream.com to the text. Nothing is added here.",                         \
+        .default_json = "false"                                                                    \
+    }
+#define DISCORD_ALLOWED_MENTIONS                                                                   \
+    {                                                                                              \
+        .name = "allowedMentions", .type = RN_STRING | RN_LIST, .flags = RN_OPTIONAL,              \
+        .label = "Allowed mentions",                                                               \
+        .description = "What the text may mention so that people are notified. Nothing unless "    \
+                       "chosen.",                                                                  \
+        .options_json =                                                                            \
+            "[{\"label\":\"Users\",\"value\":\"users\"},{\"label\":\"Roles\",\"value\":"           \
+            "\"roles\"},{\"label\":\"@everyone and @here\",\"value\":\"everyone\"}]"               \
+    }
 
 #endif

@@ -3,6 +3,7 @@
 #include "sandbox/private.h"
 
 #include "base/clock.h"
+#include "net/http_multipart.h"
 
 enum {
     CONTENT_MAX = 2000,
@@ -12,6 +13,8 @@ enum {
     BUCKET = 5,
     BUCKET_MS = 2000,
     MESSAGES_MAX = 1000, /* that can be fetched again */
+    FILES_MAX = 10,
+    FILE_BYTES_MAX = 10 << 20,
 };
 
 #define WEBHOOK_ID "1234567890"
@@ -130,7 +133,8 @@ static bool is_good_message(struct visit *visit)
         error(visit, 400, 50109, "The request body contains invalid JSON.");
         return false;
     }
-    if (!json_get_text(body, "content").len && !json_count(embeds)) {
+    if (!json_get_text(body, "content").len && !json_count(embeds) &&
+        !json_count(json_get(body, "attachments"))) {
         error(visit, 400, 50006, "Cannot send an empty message");
         return false;
     }
@@ -150,6 +154,73 @@ static bool is_good_message(struct visit *visit)
         return false;
     }
     return true;
+}
+
+/* ---- files */
+
+struct upload {
+    struct visit *visit;
+    struct json *attachments;
+    bool is_too_big;
+};
+
+/* payload_json is the message; every part with a file name is a file of it. */
+static int take_part(void *ctx, const struct http_part *part)
+{
+    struct upload *upload = ctx;
+    struct json *body = NULL;
+    char id[32], *url;
+    if (str_eq_c(part->name, "payload_json")) {
+        if (json_parse(part->data, &body, NULL))
+            return RN_EPROTOCOL;
+        json_free(upload->visit->body);
+        upload->visit->body = body;
+    }
+    if (!part->filename.ptr)
+        return 0;
+    upload->is_too_big |= part->data.len > FILE_BYTES_MAX;
+    struct json *file = json_append(upload->attachments, json_new_object());
+    (void)snprintf(id, sizeof(id), "%llu",
+                   (unsigned long long)(FIRST_MESSAGE + ++upload->visit->sandbox->next_id));
+    json_set_string(file, "id", id);
+    json_set_str(file, "filename", part->filename);
+    json_set_integer(file, "size", (int64_t)part->data.len);
+    if (part->content_type.len)
+        json_set_str(file, "content_type", part->content_type);
+    url = xasprintf("https://cdn.discordapp.com/attachments/" CHANNEL_ID "/%s/" STR_FMT, id,
+                    STR_ARG(part->filename));
+    json_set_string(file, "url", url);
+    json_set_string(file, "proxy_url", url);
+    free(url);
+    return 0;
+}
+
+/* A multipart body becomes the message that its JSON says, with "attachments". */
+static bool read_upload(struct visit *visit)
+{
+    struct str type = http_request_header(visit->request, "content-type");
+    struct upload upload = {.visit = visit, .attachments = json_new_array()};
+    struct err err = ERR_INIT;
+    if (!str_starts(type, "multipart/form-data")) {
+        json_free(upload.attachments);
+        return true;
+    }
+    int rc = http_multipart_parse(type, visit->request->body, take_part, &upload, &err);
+    bool is_good = false;
+    if (rc == 0 && !visit->body)
+        visit->body = json_new_object();
+    if (rc || !json_is(visit->body, JSON_OBJECT))
+        error(visit, 400, 50109, "The request body contains invalid JSON.");
+    else if (upload.is_too_big)
+        error(visit, 413, 40005, "Request entity too large");
+    else if (json_count(upload.attachments) > FILES_MAX)
+        form_error(visit, "files", "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer in length.");
+    else
+        is_good = true;
+    if (is_good && json_count(upload.attachments))
+        (void)json_set(visit->body, "attachments", json_copy(upload.attachments));
+    json_free(upload.attachments);
+    return is_good;
 }
 
 /* The bucket of the webhook. */
@@ -184,7 +255,7 @@ static void execute(struct visit *visit)
 {
     struct sandbox *sandbox = visit->sandbox;
     struct str thread = json_get_text(visit->query, "thread_id");
-    if (is_limited(visit) || !is_good_message(visit))
+    if (is_limited(visit) || !read_upload(visit) || !is_good_message(visit))
         return;
     if (thread.ptr && !str_eq_c(thread, THREAD_ID)) {
         uint64_t number;

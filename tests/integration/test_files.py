@@ -1,10 +1,13 @@
 """The folder of a run: the same for all its steps, over retries, pauses and a kill -9; bounded; gone when the run has ended."""
 import json
 import os
+import shutil
 import stat
 import urllib.request
 
-from harness import Project, eventually
+from harness import Project, eventually, post
+
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "workflows", "files", "workflows", "orders.yaml")
 
 
 def workflow(*steps, head=""):
@@ -132,6 +135,27 @@ def test_kill(project):
     project.stop()
 
 
+def test_sample(project):
+    """A file comes in with a form, goes through the run's folder, and leaves as an attachment."""
+    shutil.copy(SAMPLE, f"{project.dir}/workflows/orders.yaml")
+    assert project.up()
+    url = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "orders")
+    rows = "item,count,price\r\n\"tea, green\",2,3.50\r\ncups,4,1.25\r\n"
+    form = f'--x\r\nContent-Disposition: form-data; name="orders"; filename="../../my orders.csv"\r\nContent-Type: text/csv\r\n\r\n{rows}\r\n--x--\r\n'
+    assert post(url, form, {"content-type": "multipart/form-data; boundary=x"})[0] == 200
+    eventually("the run ends", lambda: [r for r in project.json("runs", "--workflow", "orders") if r["status"] in ("succeeded", "failed")])
+    run = project.json("inspect", project.json("runs", "--workflow", "orders")[0]["id"])
+    assert run["status"] == "succeeded", run["error"]
+    assert exports(run, "save")["$return_value"] == ["orders.csv", f"{os.path.realpath(project.dir)}/.runnel/files/{run['id']}/orders.csv"], exports(run, "save")
+    assert exports(run, "read")["$return_value"] == [{"item": "tea, green", "count": "2", "price": "3.50"}, {"item": "cups", "count": "4", "price": "1.25"}]
+    message = project.received("discord")[-1]
+    assert message["content"] == "2 orders, 12.00 EUR", message
+    assert [(a["filename"], a["size"], a["content_type"]) for a in message["attachments"]] == [("report.txt", 93, "application/octet-stream")], message
+    assert exports(run, "post")["$return_value"]["attachments"] == message["attachments"]
+    eventually("its folder goes", lambda: folders(project) == [])
+    project.stop()
+
+
 def main():
     project = Project()
     try:
@@ -143,7 +167,7 @@ def main():
         for name, text in WORKFLOWS.items():
             with open(f"{project.dir}/workflows/{name}.yaml", "w") as out:
                 out.write(text)
-        for test in (test_shared, test_limits, test_kill):
+        for test in (test_shared, test_limits, test_kill, test_sample):
             test(project)
             print(test.__name__, "ok", flush=True)
     finally:

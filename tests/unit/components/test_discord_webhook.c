@@ -199,6 +199,62 @@ static void account_test(void **state)
     finish(t);
 }
 
+#define WITH_FILE "discord_webhook-send-message-with-file"
+
+static void a_file_of_the_run_is_sent(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"message\":\"here\",\"filePath\":\"/tmp/in/report.csv\","
+                                      "\"threadID\":\"77\"}");
+    rn_test_set_file(t, "in/report.csv", "a,b\n", 4);
+    rn_test_expect_json(t, "POST", SEND "&thread_id=77", NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, WITH_FILE));
+    RN_TEST_JSON(t, rn_test_export(t, "$return_value"), "{\"id\":\"1\"}");
+    const char *sent = rn_test_requests(t);
+    RN_TEST_CONTAINS(t, sent, "name=\\\"payload_json\\\"\\r\\nContent-Type: application/json");
+    RN_TEST_CONTAINS(t, sent, "{\\\"content\\\":\\\"here\\\",\\\"allowed_mentions\\\"");
+    RN_TEST_CONTAINS(t, sent, "name=\\\"files[0]\\\"; filename=\\\"report.csv\\\"");
+    RN_TEST_CONTAINS(t, sent, "\\r\\n\\r\\na,b\\n\\r\\n");
+    finish(t);
+}
+
+static void a_file_at_a_url_is_sent(void **state)
+{
+    (void)state;
+    struct rn_test *t = start_discord("{\"fileUrl\":\"https://files.test/a%20b.png?x=1\"}");
+    rn_test_expect_json(t, "GET", "https://files.test/a%20b.png?x=1", NULL, 200, "PNG");
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{\"id\":\"1\"}");
+    RN_TEST_OK(t, rn_test_action(t, WITH_FILE));
+    RN_TEST_CONTAINS(t, rn_test_requests(t), "filename=\\\"a%20b.png\\\"");
+    rn_test_set_props(t, "{\"fileUrl\":\"https://files.test\"}");
+    rn_test_clear_requests(t);
+    rn_test_expect_json(t, "GET", "https://files.test", NULL, 200, "x");
+    rn_test_expect_json(t, "POST", SEND, NULL, 200, "{\"id\":\"2\"}");
+    RN_TEST_OK(t, rn_test_action(t, WITH_FILE));
+    RN_TEST_CONTAINS(t, rn_test_requests(t), "filename=\\\"file\\\"");
+    finish(t);
+}
+
+static void a_file_is_needed_and_is_not_too_big(void **state)
+{
+    (void)state;
+    static char big[(10 << 20) + 1];
+    struct rn_test *t = start_discord("{\"message\":\"here\"}");
+    RN_TEST_CODE(t, rn_test_action(t, WITH_FILE), RN_EINVAL);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "there is no file to send");
+    rn_test_set_props(t, "{\"filePath\":\"x\",\"fileUrl\":\"https://files.test/x\"}");
+    RN_TEST_CODE(t, rn_test_action(t, WITH_FILE), RN_EINVAL);
+    rn_test_set_props(t, "{\"filePath\":\"../x\"}");
+    RN_TEST_CODE(t, rn_test_action(t, WITH_FILE), RN_EINVAL);
+    rn_test_set_props(t, "{\"filePath\":\"missing\"}");
+    RN_TEST_CODE(t, rn_test_action(t, WITH_FILE), RN_ENOTFOUND);
+    rn_test_set_file(t, "big", big, sizeof(big));
+    rn_test_set_props(t, "{\"filePath\":\"big\"}");
+    RN_TEST_CODE(t, rn_test_action(t, WITH_FILE), RN_ETOOBIG);
+    RN_TEST_CONTAINS(t, rn_test_error(t), "big has more than the 10 MiB");
+    finish(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +267,9 @@ int main(void)
         cmocka_unit_test(webhook_that_is_gone_is_not_called_again),
         cmocka_unit_test(other_404s_are_no_verdict),
         cmocka_unit_test(account_test),
+        cmocka_unit_test(a_file_of_the_run_is_sent),
+        cmocka_unit_test(a_file_at_a_url_is_sent),
+        cmocka_unit_test(a_file_is_needed_and_is_not_too_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
