@@ -135,6 +135,10 @@ static void write_action(struct run *run, struct result *r)
         buf_add_c(&r->json, ",\"flow\":");
         run_write_flow(run, &r->json);
     }
+    if (!run->err.code && run->sends) {
+        buf_add_c(&r->json, ",\"sends\":");
+        run_write_sends(run, &r->json);
+    }
     if (!run->exit_reason)
         return;
     buf_add_c(&r->json, ",\"exit\":{\"reason\":");

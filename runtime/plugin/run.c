@@ -20,6 +20,7 @@ void run_init(struct run *run, enum run_op op, const struct run_services *servic
     run->root_capacity = RUN_ROOTS_INLINE;
     run->writes_end = &run->writes;
     run->exports_end = &run->exports;
+    run->sends_end = &run->sends;
     run->attempt = 1;
     run->resume_url = "";
     run->runs = 1;
@@ -380,4 +381,5 @@ const struct rn_api run_api = {
     .dir_path = api_dir_path,
     .dir_read = api_dir_read,
     .dir_write = api_dir_write,
+    .send = api_send,
 };

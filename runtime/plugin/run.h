@@ -96,6 +96,12 @@ struct run_flow {
     struct str context; /* JSON text; empty: none */
 };
 
+/* Something to be sent when the workflow's run has ended. */
+struct run_send {
+    struct str text; /* {"kind": …, …} */
+    struct run_send *next;
+};
+
 struct run_fetched {
     struct fetch_response response;
     struct run_fetched *next;
@@ -137,7 +143,9 @@ struct run {
     size_t export_bytes;
     const char *exit_reason; /* NULL: not called */
     struct run_flow flow;
-    struct folder_use files_use;  /* of `files` at the end */
+    struct folder_use files_use; /* of `files` at the end */
+    struct run_send *sends, **sends_end;
+    size_t send_count, send_bytes;
     struct json *options;         /* list, or NULL */
     struct json *options_context; /* or NULL */
     struct json *added_props;     /* list of descriptions, or NULL */
@@ -281,6 +289,10 @@ uint32_t api_runs(struct rn_run *);
 const struct rn_json *api_rerun_value(struct rn_run *, bool is_callback);
 /* Appends the wait as the runtime reads it: {"kind":…,"ms":…,"max":…,"context":…}. */
 void run_write_flow(const struct run *run, struct buf *out);
+
+int32_t api_send(struct rn_run *, int32_t kind, const struct rn_json *what, const char *channel);
+/* Appends the list of what is to be sent, as the runtime reads it. */
+void run_write_sends(const struct run *run, struct buf *out);
 
 int32_t api_store(struct rn_run *, const char *prop, const struct rn_store_request *,
                   struct rn_store_answer *ret);

@@ -32,6 +32,7 @@ enum slot {
     SLOT_EXPORT,
     SLOT_EXIT,
     SLOT_FLOW,
+    SLOT_SENDS,
     SLOT_STORE,
     SLOT_FILE,
     SLOT_EMITS,
@@ -62,7 +63,7 @@ struct rn_test {
     struct json *requests;
     /* of the last call; NULL: nothing of that kind */
     char *error, *exit_reason;
-    struct json *flow;
+    struct json *flow, *sends;
     int64_t retry_after_ms, slept_ms;
     struct json *exports, *emits, *response, *offered, *context, *added, *logs;
     char *texts[SLOT_COUNT];

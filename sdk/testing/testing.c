@@ -43,8 +43,9 @@ struct rn_test *rn_test_new(const struct rn_plugin *tables)
 
 static void clear_call(struct rn_test *test)
 {
-    struct json **values[] = {&test->exports, &test->emits, &test->response, &test->offered,
-                              &test->context, &test->added, &test->logs,     &test->flow};
+    struct json **values[] = {&test->exports, &test->emits,   &test->response,
+                              &test->offered, &test->context, &test->added,
+                              &test->logs,    &test->flow,    &test->sends};
     for (size_t i = 0; i < COUNT_OF(values); i++) {
         json_free(*values[i]);
         *values[i] = NULL;
@@ -315,6 +316,17 @@ static struct json *flow_of(const struct run *run)
     return flow;
 }
 
+static struct json *sends_of(const struct run *run)
+{
+    if (!run->sends)
+        return NULL;
+    struct buf text = BUF_INIT(LIMIT_FRAME_BYTES);
+    run_write_sends(run, &text);
+    struct json *sends = parse_text(buf_str(&text));
+    buf_release(&text);
+    return sends;
+}
+
 /* Keeps what the call gave; a call that failed gives its error and its exports only. */
 static int32_t end(struct rn_test *test, struct run *run, int code)
 {
@@ -330,6 +342,7 @@ static int32_t end(struct rn_test *test, struct run *run, int code)
         test->response = response_of(&run->response);
         test->exit_reason = run->exit_reason ? xstrdup(run->exit_reason) : NULL;
         test->flow = flow_of(run);
+        test->sends = sends_of(run);
         test->offered = run->options ? json_copy(run->options) : NULL;
         test->context = run->options_context ? json_copy(run->options_context) : NULL;
         test->added = run->added_props ? json_copy(run->added_props) : NULL;
@@ -475,6 +488,11 @@ const char *rn_test_exit_reason(struct rn_test *test)
 const char *rn_test_flow(struct rn_test *test)
 {
     return test_json(test, SLOT_FLOW, test->flow);
+}
+
+const char *rn_test_sends(struct rn_test *test)
+{
+    return test->sends ? test_json(test, SLOT_SENDS, test->sends) : "[]";
 }
 
 size_t rn_test_emit_count(struct rn_test *test)

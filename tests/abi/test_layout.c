@@ -35,7 +35,7 @@ int main(void)
     SIZE(rn_emit_meta, 40);
     SIZE(rn_part, 40);
     SIZE(rn_pair, 16);
-    SIZE(rn_api, 616);
+    SIZE(rn_api, 624);
     OFFSET(rn_plugin, abi_major, 0);
     OFFSET(rn_plugin, abi_minor, 4);
     OFFSET(rn_plugin, struct_size, 8);
@@ -69,6 +69,7 @@ int main(void)
     OFFSET(rn_api, store, 584);
     OFFSET(rn_api, dir_path, 592);
     OFFSET(rn_api, dir_write, 608);
+    OFFSET(rn_api, send, 616);
     SIZE(rn_store_request, 40);
     SIZE(rn_store_answer, 24);
     return failures;

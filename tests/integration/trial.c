@@ -129,6 +129,20 @@ static int32_t source_run(struct rn_run *run)
     return err;
 }
 
+/* Until the file GATE is there; GATE.waiting says that it waits. */
+static int32_t gated_activate(struct rn_run *run)
+{
+    const char *gate = rn_prop_string(run, "gate");
+    FILE *file = fopen(RN_TEXT(run, gate, ".waiting"), "we");
+    if (file)
+        (void)fclose(file);
+    while (!(file = fopen(gate, "re")))
+        if (rn_sleep_ms(run, 20))
+            return rn_fail(run, RN_ECANCELED, "asked to stop");
+    (void)fclose(file);
+    return 0;
+}
+
 #define SOURCE(name_, dedupe_)                                                                     \
     static const struct rn_component name_##_source = {                                            \
         .key = "trial-" #name_,                                                                    \
@@ -150,6 +164,25 @@ static const struct rn_prop source_props[] = {
 SOURCE(unique, RN_DEDUPE_UNIQUE);
 SOURCE(greatest, RN_DEDUPE_GREATEST);
 SOURCE(last, RN_DEDUPE_LAST);
+
+static const struct rn_prop gated_props[] = {
+    {.name = "trial", .type = RN_APP, .app = &app},
+    {.name = "http", .type = RN_HTTP_INTERFACE, .flags = RN_CUSTOM_RESPONSE},
+    {.name = "db", .type = RN_DB_SERVICE},
+    {.name = "gate", .type = RN_STRING},
+};
+
+static const struct rn_component gated_source = {
+    .key = "trial-gated",
+    .name = "Trial, slowly activated",
+    .version = "0.0.1",
+    .type = RN_SOURCE,
+    .dedupe = RN_DEDUPE_UNIQUE,
+    .props = gated_props,
+    .prop_count = RN_COUNT(gated_props),
+    .activate = gated_activate,
+    .run = source_run,
+};
 
 /* ---- the action: "what" says what it does */
 
@@ -225,6 +258,31 @@ static int32_t hold_up(struct rn_run *run, const char *what)
     return rn_flow_rerun(run, ms, context, (uint32_t)max);
 }
 
+/* `value`: {http, email, emit, sse, channel}; the account's key goes along as a header. */
+static int32_t send_things(struct rn_run *run)
+{
+    const struct rn_json *value = rn_prop(run, "value"), *http = rn_json_get(run, value, "http"),
+                         *email = rn_json_get(run, value, "email"),
+                         *emit = rn_json_get(run, value, "emit"),
+                         *sse = rn_json_get(run, value, "sse");
+    const char *channel = rn_json_text(run, rn_json_get(run, value, "channel"), NULL);
+    int32_t err = 0;
+    if (http) {
+        struct rn_json *request = rn_json_copy(run, http), *headers = rn_json_object(run);
+        err =
+            rn_json_set(run, headers, "x-what", rn_json_string(run, rn_auth(run, "trial", "key")));
+        err = err ? err : rn_json_set(run, request, "headers", headers);
+        err = err ? err : rn_send_http(run, request);
+    }
+    if (!err && email)
+        err = rn_send_email(run, email);
+    if (!err && emit)
+        err = rn_send_emit(run, emit, channel);
+    if (!err && sse)
+        err = rn_send_sse(run, channel, sse);
+    return err || !rn_prop_boolean(run, "fails") ? err : rn_fail(run, RN_EFAILED, "as told");
+}
+
 static int32_t action_run(struct rn_run *run)
 {
     const char *what = rn_prop_string(run, "what"), *path = rn_prop_string(run, "journal");
@@ -268,6 +326,8 @@ static int32_t action_run(struct rn_run *run)
     }
     if (is(what, "count"))
         return count_in_store(run);
+    if (is(what, "send"))
+        return send_things(run);
     if (is(what, "use-store"))
         return use_store(run);
     if (is(what, "delay") || is(what, "suspend") || is(what, "rerun"))
@@ -300,7 +360,7 @@ static const struct rn_component action = {
 
 static const struct rn_app *const apps[] = {&app};
 static const struct rn_component *const components[] = {&unique_source, &greatest_source,
-                                                        &last_source, &action};
+                                                        &last_source, &gated_source, &action};
 
 RN_EXPORT const struct rn_plugin runnel_plugin = {
     RN_PLUGIN_HEAD,

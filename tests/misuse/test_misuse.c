@@ -22,8 +22,8 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    {"old_major", RN_EABI, "built for ABI 0.9 and this runnel has ABI 1.4"},
-    {"newer_minor", RN_EABI, "built for ABI 1.99, which is newer than this runnel's ABI 1.4"},
+    {"old_major", RN_EABI, "built for ABI 0.9 and this runnel has ABI 1.5"},
+    {"newer_minor", RN_EABI, "built for ABI 1.99, which is newer than this runnel's ABI 1.5"},
     {"short_struct", RN_EABI, "struct rn_prop is 16 bytes in the plugin"},
     {"no_symbol", RN_EINVAL, "exports no symbol \"runnel_plugin\""},
     {"null_table", RN_EINVAL, "counts components but has no table of them"},

@@ -1,4 +1,4 @@
-/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.4.
+/* runnel component SDK: the contract between a component plugin and the runtime. ABI 1.5.
  *
  * A plugin is one shared object that holds one app's components and exports one symbol, the
  * constant `runnel_plugin`. Everything it declares is data: to describe a plugin executes none of
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define RN_ABI_MAJOR 1u
-#define RN_ABI_MINOR 4u
+#define RN_ABI_MINOR 5u
 
 struct rn_run;  /* one callback in progress; see the end of the tables */
 struct rn_json; /* a JSON value, opaque */
@@ -386,6 +386,12 @@ struct rn_store_answer {
         *value; /* get, compare_and_set: the record; keys, items: the list; or NULL */
 };
 
+/* What is sent when the run has ended; rn_send_…() use them. */
+#define RN_SEND_HTTP 1
+#define RN_SEND_EMAIL 2
+#define RN_SEND_EMIT 3
+#define RN_SEND_SSE 4
+
 /* JSON kinds. */
 #define RN_JSON_NULL 0
 #define RN_JSON_BOOLEAN 1
@@ -501,6 +507,8 @@ struct rn_api {
                         size_t *ret_size);
     int32_t (*dir_write)(struct rn_run *, const char *prop, const char *name, const void *data,
                          size_t size);
+    /* since 1.5 */
+    int32_t (*send)(struct rn_run *, int32_t kind, const struct rn_json *what, const char *channel);
 };
 
 /* What a component sees of a run: the first member, for the functions below. */

@@ -414,6 +414,43 @@ static inline const struct rn_json *rn_callback_request(struct rn_run *run)
     return run->api->rerun_value(run, true);
 }
 
+/* ------------------------------------------------------------------- sends
+ *
+ * What is to go out when the run has ended, in the background. It is kept if the step succeeds, and
+ * dropped if it fails. Values are copied. A run sends 1,000 things and 16 MiB at most: RN_ETOOBIG.
+ * RN_EINVAL: no action, no object. What is wrong in a value itself (no "url") fails the step when
+ * it has returned 0. */
+
+/* An HTTP request: {"url", "method", "headers": {…}, "params": {…}, "data", "auth": {"username",
+ * "password"}}. `data` that is a text goes out as it is, {"$base64", "mimetype"} as these bytes, all
+ * else as JSON. At least once, always with the same Idempotency-Key. [worker], since 1.5 */
+static inline int32_t rn_send_http(struct rn_run *run, const struct rn_json *request)
+{
+    return run->api->send(run, RN_SEND_HTTP, request, NULL);
+}
+
+/* Mail: {"subject", "text", "html", "to"}; text or html, or both; without `to` to the owner.
+ * [worker], since 1.5 */
+static inline int32_t rn_send_email(struct rn_run *run, const struct rn_json *mail)
+{
+    return run->api->send(run, RN_SEND_EMAIL, mail, NULL);
+}
+
+/* An event of the workflow, for the workflows that listen to the channel (NULL: the default one).
+ * [worker], since 1.5 */
+static inline int32_t rn_send_emit(struct rn_run *run, const struct rn_json *event,
+                                   const char *channel)
+{
+    return run->api->send(run, RN_SEND_EMIT, event, channel);
+}
+
+/* A message for those who follow the workflow's stream. [worker], since 1.5 */
+static inline int32_t rn_send_sse(struct rn_run *run, const char *channel,
+                                  const struct rn_json *payload)
+{
+    return run->api->send(run, RN_SEND_SSE, payload, channel);
+}
+
 /* The same for every attempt of this step of this run, and different for any other; `index` tells
  * apart the requests of one step. 32 hexadecimal digits. Hand it to vendors that take one. */
 static inline const char *rn_idempotency_key(struct rn_run *run, uint32_t index)

@@ -157,6 +157,9 @@ const char *rn_test_exit_reason(struct rn_test *test);
 /* The wait that the action asked for: {"kind":"delay","ms":1000}, "suspend", or "rerun" with "max"
  * and "context"; NULL: none. The URLs are https://runnel.test/r/run_test/resume and …/cancel. */
 const char *rn_test_flow(struct rn_test *test);
+/* What the action wants to be sent when its run has ended, a JSON list: [{"kind":"http","url":…},
+ * {"kind":"emit","event":…,"channel":…}, …]. */
+const char *rn_test_sends(struct rn_test *test);
 size_t rn_test_emit_count(struct rn_test *test);
 /* JSON list in the order of delivery: [{"event":…,"id":…,"name":…,"summary":…,"ts":…}], members
  * only where given. */
