@@ -364,6 +364,26 @@ static void bring_down(struct engine *engine, struct catalog *catalog, struct in
     deploy_set_state(instance, INSTANCE_INACTIVE, NULL);
 }
 
+/* The workflows that a source feeds. */
+static void give_subscribers(const struct project *project, struct instance *instance)
+{
+    struct subscriber *list = NULL;
+    size_t count = 0;
+    for (size_t w = 0; w < project->workflow_count; w++) {
+        const struct workflow *workflow = project->workflows[w];
+        for (size_t t = 0; t < workflow->trigger_count && !workflow->inactive; t++) {
+            const struct trigger *trigger = &workflow->triggers[t];
+            if (!trigger->source || strcmp(trigger->source, instance->id) != 0)
+                continue;
+            list = xrealloc(list, (count + 1) * sizeof(*list));
+            list[count++] = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_),
+                                                xstrdup(trigger->channel ? trigger->channel : ""),
+                                                workflow->queue_size};
+        }
+    }
+    instance_set_subscribers(instance, list, count);
+}
+
 static void deploy_source(struct wanted *wanted)
 {
     struct engine *engine = wanted->engine;
@@ -385,6 +405,8 @@ static void deploy_source(struct wanted *wanted)
         if (old && !is_same)
             bring_down(engine, wanted->catalog, old);
         struct instance *instance = instance_of_wanted(wanted, old ? old->key : key);
+        /* before anybody can call it: what it accepts has to run */
+        give_subscribers(wanted->project, instance);
         wanted->code = bring_up(engine, instance, source->use.component, was_deployed);
         source_instance_unref(instance);
     } else {
@@ -467,27 +489,11 @@ static void hash_config(struct wanted *wanted)
     buf_release(&text);
 }
 
-/* The workflows that a source (or a native trigger) feeds. */
 static void set_subscribers(struct engine *engine, const struct project *project, const char *id)
 {
     struct instance *instance = instance_by_id(engine, id);
-    if (!instance)
-        return;
-    struct subscriber *list = NULL;
-    size_t count = 0;
-    for (size_t w = 0; w < project->workflow_count; w++) {
-        const struct workflow *workflow = project->workflows[w];
-        for (size_t t = 0; t < workflow->trigger_count && !workflow->inactive; t++) {
-            const struct trigger *trigger = &workflow->triggers[t];
-            if (!trigger->source || strcmp(trigger->source, id) != 0)
-                continue;
-            list = xrealloc(list, (count + 1) * sizeof(*list));
-            list[count++] = (struct subscriber){xstrdup(workflow->id), xstrdup(trigger->namespace_),
-                                                xstrdup(trigger->channel ? trigger->channel : ""),
-                                                workflow->queue_size};
-        }
-    }
-    instance_set_subscribers(instance, list, count);
+    if (instance)
+        give_subscribers(project, instance);
     source_instance_unref(instance);
 }
 
