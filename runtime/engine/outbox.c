@@ -173,11 +173,19 @@ static bool has_header(const struct json *headers, const char *name)
     return false;
 }
 
-/* Texts go out as they are, everything else as JSON. */
+/* Texts go out as they are, {"$base64": …} as these bytes, everything else as JSON. */
 static char *body_of(const struct json *data, size_t *ret_size, const char **ret_type)
 {
+    struct buf bytes = BUF_INIT(LIMIT_SEND_BYTES);
     if (!data)
         return NULL;
+    if (json_is(json_get(data, "$base64"), JSON_STRING) &&
+        decode_base64(&bytes, json_get_text(data, "$base64")) == 0) {
+        const char *type = json_get_c(data, "mimetype");
+        *ret_type = type ? type : "application/octet-stream";
+        return buf_take(&bytes, ret_size);
+    }
+    buf_release(&bytes);
     bool is_text = json_is(data, JSON_STRING);
     *ret_type = is_text ? "text/plain; charset=utf-8" : "application/json";
     if (!is_text)
