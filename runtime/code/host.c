@@ -89,7 +89,7 @@ static void answer_exit(struct exchange *x, struct str exports)
         return;
     }
     const char *name = code_language_name(x->child->language);
-    spawn_describe_exit(x->status, NULL, x->child->memory, x->has_run_out, how, sizeof(how));
+    (void)spawn_describe_exit(x->status, NULL, x->child->memory, x->has_run_out, how, sizeof(how));
     bool is_bash = x->child->language == CODE_BASH;
     bool has_line = x->last_line[0] && !is_signal;
     char *text = xasprintf("%s%s %s%s%s%s", is_bash ? "" : "the ", name, is_bash ? "" : "process ",

@@ -37,7 +37,8 @@ static struct json *request_of(const struct strand *strand, const struct json *f
     json_set_string(request, "op", "code_run");
     json_set_string(request, "language", code_language_name(code->language));
     json_set_string(request, "workflow", run->workflow->id);
-    json_set_integer(request, "memory", (int64_t)run->workflow->memory);
+    if (run->workflow->memory)
+        json_set_integer(request, "memory", (int64_t)run->workflow->memory);
     json_set_integer(request, "timeout_ms", step->timeout_ms);
     json_set_integer(request, "deadline", clock_now_ms() + step->timeout_ms);
     json_set_string(request, "dir", run->project->dir);

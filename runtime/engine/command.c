@@ -456,7 +456,7 @@ static int call_plugin(struct engine *engine, const struct plugin_file *plugin, 
                        struct str section, struct configuring *configuring, struct json **ret,
                        struct err *err)
 {
-    struct host *host = hosts_get(engine->hosts, plugin->name, plugin->path, plugin->sha256);
+    struct host *host = hosts_get(engine->hosts, plugin->name, plugin->path, plugin->sha256, 0);
     struct call call = {
         .frame = {.json = buf_str(json),
                   .sections = section.ptr ? &section : NULL,

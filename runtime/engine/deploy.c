@@ -194,8 +194,8 @@ static void fill_from_component(struct engine *engine, struct instance *instance
                             json_get_c(json_get(instance->props, prop->name), "account"));
         }
     }
-    instance->host =
-        hosts_get(engine->hosts, component->plugin->name, instance->plugin_path, instance->plugin);
+    instance->host = hosts_get(engine->hosts, component->plugin->name, instance->plugin_path,
+                               instance->plugin, 0);
 }
 
 static uint64_t stored_db_version(struct engine *engine, const char *id)
@@ -284,7 +284,7 @@ static struct instance *instance_of_record(struct engine *engine, struct catalog
         fill_from_component(engine, instance, def);
     } else {
         instance->app_props = json_new_object();
-        instance->host = hosts_get(engine->hosts, component, path, plugin);
+        instance->host = hosts_get(engine->hosts, component, path, plugin, 0);
     }
     return instance;
 }

@@ -1,18 +1,20 @@
 /* One host process per plugin file, by its hash: a new build of a plugin is a new host. The old one
- * stays, idle, until the runtime ends: runs in progress may need it. */
+ * stays, idle, until the runtime ends: runs in progress may need it. Workflows with settings.memory
+ * have hosts with that limit beside it, so that what they ask for is theirs alone. */
 #include "engine/internal.h"
 
 struct entry {
     struct host *host;
     char *name;
     char *sha256;
+    size_t memory; /* 0: limits.plugin_memory */
 };
 
 struct hosts {
     struct engine *engine;
     size_t memory_limit;
     pthread_mutex_t lock; /* guards by_hash */
-    struct map by_hash;   /* sha256 → struct entry */
+    struct map by_hash;   /* sha256, " memory" → struct entry */
     char *egress;         /* RUNNEL_EGRESS=… */
     struct host *code;    /* lock; NULL: no code step has run yet */
 };
@@ -47,10 +49,13 @@ void hosts_free(struct hosts *hosts)
     free(hosts);
 }
 
-struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256)
+struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256,
+                       size_t memory)
 {
+    char key[128];
+    (void)snprintf(key, sizeof(key), "%s %zu", sha256, memory);
     pthread_mutex_lock(&hosts->lock);
-    struct entry *entry = map_get(&hosts->by_hash, str_from(sha256));
+    struct entry *entry = map_get(&hosts->by_hash, str_from(key));
     if (!entry) {
         const char *argv[] = {"plugin-host", "--plugin", path, "--sha256", sha256, NULL};
         const char *env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", hosts->egress,
@@ -58,13 +63,14 @@ struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, 
         struct host_options options = {.name = name,
                                        .argv = argv,
                                        .env = env,
-                                       .memory_limit = hosts->memory_limit,
+                                       .memory_limit = memory ? memory : hosts->memory_limit,
                                        .idle_ms = LIMIT_HOST_IDLE_MS};
         entry = xcalloc(1, sizeof(*entry));
         entry->host = host_new(hosts->engine->supervisor, &options);
         entry->name = xstrdup(name);
         entry->sha256 = xstrdup(sha256);
-        (void)map_put(&hosts->by_hash, str_from(sha256), entry);
+        entry->memory = memory;
+        (void)map_put(&hosts->by_hash, str_from(key), entry);
     }
     pthread_mutex_unlock(&hosts->lock);
     return entry->host;
@@ -102,6 +108,8 @@ struct json *hosts_report(struct hosts *hosts)
         struct json *item = json_append(list, json_new_object());
         json_set_string(item, "plugin", entry->name);
         json_set_string(item, "sha256", entry->sha256);
+        if (entry->memory)
+            json_set_integer(item, "memory", (int64_t)entry->memory);
         json_set_string(item, "state", states[status.state]);
         json_set_integer(item, "pid", status.pid);
         json_set_integer(item, "starts", (int64_t)status.starts);

@@ -110,11 +110,13 @@ int engine_seal_key(struct engine *engine, const struct seal_key **ret, struct e
 struct project *engine_project(struct engine *engine); /* a reference */
 struct catalog *engine_catalog(struct engine *engine); /* a reference */
 
-/* ---- hosts.c: one host per plugin file */
+/* ---- hosts.c: one host per plugin file and memory limit */
 struct hosts *hosts_new(struct engine *engine, size_t memory_limit);
 void hosts_free(struct hosts *hosts); /* before supervisor_free */
-/* The host of a plugin file, made at first use; owned by hosts. [any] */
-struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256);
+/* The host of a plugin file, made at first use; owned by hosts. `memory`: the limit of its process
+ * (0: limits.plugin_memory); each limit has a host of its own. [any] */
+struct host *hosts_get(struct hosts *hosts, const char *name, const char *path, const char *sha256,
+                       size_t memory);
 /* The host of code steps, made at first use. [any] */
 struct host *hosts_code(struct hosts *hosts);
 struct json *hosts_report(struct hosts *hosts);

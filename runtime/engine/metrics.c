@@ -246,14 +246,16 @@ static void write_plugins(struct engine *engine, struct buf *out)
     static const struct {
         const char *name, *member, *help;
     } counters[] = {
-        {"runnel_plugin_starts_total", "starts", "Starts of a plugin's process."},
+        {"runnel_plugin_starts_total", "starts",
+         "Starts of a plugin's process (memory: of workflows with settings.memory, else 0)."},
         {"runnel_plugin_crashes_total", "crashes", "Ends of it that nobody asked for."},
     };
     for (size_t i = 0; i < COUNT_OF(counters); i++) {
         head(out, counters[i].name, "counter", counters[i].help);
         for (const struct json *p = json_first(plugins); p; p = json_next(p))
-            buf_addf(out, "%s{plugin=\"%s\",build=\"%.12s\"} %lld\n", counters[i].name,
-                     json_get_c(p, "plugin"), json_get_c(p, "sha256"),
+            buf_addf(out, "%s{plugin=\"%s\",build=\"%.12s\",memory=\"%lld\"} %lld\n",
+                     counters[i].name, json_get_c(p, "plugin"), json_get_c(p, "sha256"),
+                     (long long)json_get_i64(p, "memory", 0),
                      (long long)json_get_i64(p, counters[i].member, 0));
     }
     json_free(plugins);

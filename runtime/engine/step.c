@@ -15,7 +15,8 @@ enum {
 struct answer {
     struct strand *strand;
     struct plugin_error error;
-    bool was_host_lost;
+    bool was_host_lost; /* not for want of memory of its own */
+    bool has_run_out;
     struct json *exports;
     bool is_exit;
     char *exit_reason;
@@ -219,6 +220,9 @@ static void take_answer(void *ctx)
         keep_abandoned(strand, answer);
         strand_drop(strand);
     } else if (answer->error.code) {
+        /* Whether it was done nobody knows: who does not want it done twice is told just that. */
+        if (answer->has_run_out && strand_step(strand)->retry.on_unknown == ON_UNKNOWN_RETRY)
+            answer->error.code = RN_ENOMEM;
         /* Nobody cancelled this run: the component stopped because its time was over. */
         if (answer->error.code == RN_ECANCELED)
             say_timeout(strand, &answer->error);
@@ -237,7 +241,8 @@ static void answered(void *ctx, const struct call_result *result)
     struct answer *answer = xcalloc(1, sizeof(*answer));
     struct json *json = NULL;
     answer->strand = ctx;
-    answer->was_host_lost = result->was_host_lost;
+    answer->was_host_lost = result->was_host_lost && !result->has_run_out;
+    answer->has_run_out = result->has_run_out;
     if (result->code == 0 && json_parse_own(result->frame->json, &json, NULL))
         json = NULL;
     plugin_error_of(result, json, &answer->error);
@@ -351,8 +356,9 @@ static void call_plugin(struct strand *strand, const struct json *files)
     }
     buf_add_char(&json, '}');
     struct str section = buf_str(&strand->props_text);
-    struct host *host = hosts_get(run->engine->hosts, component->plugin->name,
-                                  component->plugin->path, component->plugin->sha256);
+    struct host *host =
+        hosts_get(run->engine->hosts, component->plugin->name, component->plugin->path,
+                  component->plugin->sha256, run->workflow->memory);
     step_call_host(
         strand, host,
         (struct frame){.json = buf_str(&json), .sections = &section, .section_count = 1});

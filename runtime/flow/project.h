@@ -214,7 +214,7 @@ struct workflow {
     char sha256[65]; /* of the text: the version */
     bool inactive;
     int64_t timeout_ms; /* settings.timeout: of each step */
-    size_t memory;      /* settings.memory: of a code step's process, bytes */
+    size_t memory;      /* settings.memory: of each process of its steps, bytes; 0: not set */
     int workers;        /* settings.concurrency.workers; 0: unlimited */
     int workers_total;  /* settings.concurrency.total, beside a key; 0: unlimited */
     /* settings.concurrency.key, {"key": …}: `workers` counts per value of it; NULL: for all */

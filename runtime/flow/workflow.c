@@ -60,7 +60,6 @@ struct workflow *workflow_read(struct load *load, const char *id, const char *na
     workflow->file = xstrdup(name);
     workflow->text = xmemdup(text.len ? text.ptr : "", text.len);
     workflow->timeout_ms = LIMIT_STEP_MS;
-    workflow->memory = LIMIT_CODE_MEMORY;
     file.doc = yaml_parse(name, text, load->problems);
     if (file.doc)
         read_root(&file, yaml_root(file.doc), workflow);

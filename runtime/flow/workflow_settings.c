@@ -151,7 +151,7 @@ static void read_settings(struct file *file, const struct json *settings, struct
     read_timeout(file, settings, workflow);
     workflow->memory =
         (size_t)field_bytes(file, settings, "memory", LIMIT_CODE_MEMORY_MAX, workflow->memory);
-    if (workflow->memory < LIMIT_CODE_MEMORY_MIN)
+    if (workflow->memory && workflow->memory < LIMIT_CODE_MEMORY_MIN)
         at_value(file, json_get(settings, "memory"), "\"memory\" is %zu MiB at least",
                  (size_t)LIMIT_CODE_MEMORY_MIN >> 20);
     read_concurrency(file, settings, workflow);

@@ -171,7 +171,8 @@ static void plan_kill(struct host *host, enum kill_reason reason, int64_t at_ms)
     }
 }
 
-static void describe_end(struct host *host, bool was_ready, int status, const struct rusage *usage,
+/* Whether it ran out of memory. */
+static bool describe_end(struct host *host, bool was_ready, int status, const struct rusage *usage,
                          char *out, size_t size)
 {
     if (host->killed_for == KILL_DEADLINE)
@@ -183,7 +184,8 @@ static void describe_end(struct host *host, bool was_ready, int status, const st
     else if (host->killed_for == KILL_SILENT)
         (void)snprintf(out, size, "killed: it closed its connection and did not end");
     else
-        spawn_describe_exit(status, usage, host->memory_limit, host->said_memory, out, size);
+        return spawn_describe_exit(status, usage, host->memory_limit, host->said_memory, out, size);
+    return false;
 }
 
 /* Counts a crash or a failed start. [lock held] */
@@ -201,7 +203,7 @@ static void count_crash(struct host *host, int64_t now_ms)
 
 /* Books the end of a process (or of an attempt to start one) and ends the calls that it takes
  * along. */
-static void book_end(struct host *host, bool was_ready, const char *text)
+static void book_end(struct host *host, bool was_ready, bool has_run_out, const char *text)
 {
     struct ended_calls ended = {0};
     int64_t now = clock_mono_ms();
@@ -209,6 +211,8 @@ static void book_end(struct host *host, bool was_ready, const char *text)
     bool was_asked = host->is_stopping || host->is_shut || host->killed_for == KILL_STOP;
     bool is_overdue = host->killed_for == KILL_DEADLINE;
     calls_lose(host, !was_ready || host->is_stopping, &ended);
+    if (has_run_out && ended.count == 1)
+        ended.items[0].has_run_out = ended.items[0].code == RN_EUNKNOWN;
     bool is_crash = !was_asked && !is_overdue && (!was_ready || ended.count > 0);
     if (is_crash)
         count_crash(host, now);
@@ -259,8 +263,8 @@ static void end_process(struct host *host)
     host->waits_writable = false;
     inbox_release(&host->inbox);
     char text[ERR_TEXT_MAX];
-    describe_end(host, was_ready, status, &usage, text, sizeof(text));
-    book_end(host, was_ready, text);
+    bool has_run_out = describe_end(host, was_ready, status, &usage, text, sizeof(text));
+    book_end(host, was_ready, has_run_out, text);
 }
 
 /* ---- frames from the process */
@@ -428,7 +432,7 @@ static void start_process(struct host *host)
             close(output[i]);
     }
     if (code) {
-        book_end(host, false, err.text);
+        book_end(host, false, false, err.text);
         return;
     }
     host->fd = sockets[0];

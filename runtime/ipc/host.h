@@ -38,7 +38,7 @@ struct ended_call {
     void (*done)(void *ctx, const struct call_result *result);
     void *ctx;
     int code;
-    bool was_host_lost;
+    bool was_host_lost, has_run_out;
 };
 
 struct ended_calls {

@@ -64,7 +64,8 @@ void calls_end(struct host *host, struct slot *slot, int code, bool was_host_los
 
 static void tell_failure(const struct host *host, const struct ended_call *call, const char *reason)
 {
-    struct call_result result = {.code = call->code, .was_host_lost = call->was_host_lost};
+    struct call_result result = {
+        .code = call->code, .was_host_lost = call->was_host_lost, .has_run_out = call->has_run_out};
     if (call->code == RN_ETIMEDOUT)
         reason = "the call's deadline passed";
     else if (call->code == RN_ECANCELED)

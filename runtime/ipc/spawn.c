@@ -207,7 +207,7 @@ void keeper_join(struct keeper *keeper, pthread_t thread)
     pthread_mutex_unlock(&keeper->lock);
 }
 
-void spawn_describe_exit(int status, const struct rusage *usage, size_t memory_limit,
+bool spawn_describe_exit(int status, const struct rusage *usage, size_t memory_limit,
                          bool has_said_so, char *out, size_t out_size)
 {
     if (WIFSIGNALED(status)) {
@@ -221,7 +221,9 @@ void spawn_describe_exit(int status, const struct rusage *usage, size_t memory_l
     bool is_near = usage && (size_t)usage->ru_maxrss * 1024 >= memory_limit / 10 * 9;
     bool has_failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     size_t length = strlen(out);
-    if (has_failed && (has_said_so || is_near))
+    bool has_run_out = has_failed && (has_said_so || is_near);
+    if (has_run_out)
         (void)snprintf(out + length, out_size - length, ": ran out of memory (limit %zu MiB)",
                        memory_limit >> 20);
+    return has_run_out;
 }

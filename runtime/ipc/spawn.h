@@ -32,8 +32,8 @@ int keeper_spawn(struct keeper *keeper, const struct spawn *spawn, int *ret_pid,
 void keeper_join(struct keeper *keeper, pthread_t thread);
 
 /* "killed by signal 11 (Segmentation fault)", "exited with status 3"; with ": ran out of memory
- * (limit 512 MiB)" behind it when the process said so or was near its limit. */
-void spawn_describe_exit(int status, const struct rusage *usage, size_t memory_limit,
+ * (limit 512 MiB)" behind it when the process said so or was near its limit: then true. */
+bool spawn_describe_exit(int status, const struct rusage *usage, size_t memory_limit,
                          bool has_said_so, char *out, size_t out_size);
 
 #endif

@@ -58,6 +58,8 @@ struct call_result {
     int code;
     /* RN_EUNKNOWN because the process went, not because of the call itself */
     bool was_host_lost;
+    /* with was_host_lost: the process ran out of memory, and held no other call */
+    bool has_run_out;
     /* borrowed until `done` returns; NULL: none. Also with RN_ETIMEDOUT, see above */
     const struct frame *frame;
     struct err err;

@@ -33,6 +33,20 @@ static void eat(void)
     }
 }
 
+/* Uses so much memory once. */
+static int32_t use_memory(struct rn_run *run)
+{
+    size_t size = (size_t)rn_prop_integer(run, "max", 1) << 20;
+    char *bytes = malloc(size);
+    volatile char *touched = bytes;
+    if (!bytes)
+        return rn_fail(run, RN_ENOMEM, "there is not so much");
+    for (size_t i = 0; i < size; i += 4096)
+        touched[i] = 1;
+    free(bytes);
+    return 0;
+}
+
 /* Adds a line to a file, in one write. */
 static int32_t note(struct rn_run *run, const char *path, const char *line)
 {
@@ -303,6 +317,8 @@ static int32_t action_run(struct rn_run *run)
         spin();
     if (is(what, "eat"))
         eat();
+    if (is(what, "use-memory"))
+        return use_memory(run);
     if (is(what, "gate")) { /* until the file `value` is there */
         const char *gate = rn_json_text(run, rn_prop(run, "value"), NULL);
         for (FILE *file = NULL; !(file = gate ? fopen(gate, "re") : NULL);)

@@ -55,7 +55,7 @@ export function Overview() {
         {workflows.value?.data.length ? <ul class="plain">{workflows.value.data.map(w => <li><a href={`#/workflows/${encodeURIComponent(w.id)}`}><b>{w.name}</b></a> {w.active ? <Status is="active" /> : <span class="status">inactive</span>} <small>{w.running} running, {w.queued ?? 0} queued</small></li>)}</ul> : <Empty>No workflow yet: put a file into workflows/.</Empty>}
       </section>
       <section><h2>Plugins</h2>
-        <ul class="plain">{status.value.plugins.map(p => <li><b>{p.plugin}</b> {p.state} <small>{p.starts} start{p.starts === 1 ? '' : 's'}, {p.crashes} crash{p.crashes === 1 ? '' : 'es'}</small>{p.last_error && <div class="error-text">{p.last_error}</div>}</li>)}</ul>
+        <ul class="plain">{status.value.plugins.map(p => <li><b>{p.plugin}</b> {p.state} <small>{p.memory ? `${p.memory / 1048576} MiB, ` : ''}{p.starts} start{p.starts === 1 ? '' : 's'}, {p.crashes} crash{p.crashes === 1 ? '' : 'es'}</small>{p.last_error && <div class="error-text">{p.last_error}</div>}</li>)}</ul>
         <small>Up for <Duration ms={Date.now() - status.value.started_ms} /></small>
       </section>
     </div>
