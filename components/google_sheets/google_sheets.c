@@ -124,6 +124,21 @@ int32_t sheets_find(struct rn_run *run, const char *spreadsheet, const struct rn
 
 /* ---------------------------------------------------------------- options */
 
+/* A page of Drive's lists: id and name of each, and where the next page begins. */
+static void add_options_page(struct rn_run *run, const struct rn_json *page, const char *list)
+{
+    const struct rn_json *items = rn_json_get(run, page, list);
+    for (const struct rn_json *i = rn_json_first(run, items); i; i = rn_json_next(run, i))
+        if (get_text(run, i, "id"))
+            rn_option(run, get_text(run, i, "name"), rn_json_string(run, get_text(run, i, "id")));
+    const char *next = get_text(run, page, "nextPageToken");
+    if (next && next[0]) {
+        struct rn_json *context = rn_json_object(run);
+        rn_json_set(run, context, "pageToken", rn_json_string(run, next));
+        rn_options_context(run, context);
+    }
+}
+
 /* A text in a search of Drive: quotes and backslashes are escaped. */
 static const char *drive_quote(struct rn_run *run, const char *text)
 {
@@ -166,16 +181,7 @@ static int32_t spreadsheet_options(struct rn_run *run, const struct rn_options_q
     int32_t err = sheets_request(run, DRIVE_FILES, &request, &response);
     if (err)
         return err;
-    const struct rn_json *files = rn_json_get(run, response->json, "files");
-    for (const struct rn_json *f = rn_json_first(run, files); f; f = rn_json_next(run, f))
-        if (get_text(run, f, "id"))
-            rn_option(run, get_text(run, f, "name"), rn_json_string(run, get_text(run, f, "id")));
-    const char *next = get_text(run, response->json, "nextPageToken");
-    if (next && next[0]) {
-        struct rn_json *context = rn_json_object(run);
-        rn_json_set(run, context, "pageToken", rn_json_string(run, next));
-        rn_options_context(run, context);
-    }
+    add_options_page(run, response->json, "files");
     return 0;
 }
 
@@ -199,16 +205,7 @@ static int32_t drive_options(struct rn_run *run, const struct rn_options_query *
         rn_log(run, RN_LOG_WARN, "the account may not list shared drives");
         return 0;
     }
-    const struct rn_json *drives = rn_json_get(run, response->json, "drives");
-    for (const struct rn_json *d = rn_json_first(run, drives); d; d = rn_json_next(run, d))
-        if (get_text(run, d, "id"))
-            rn_option(run, get_text(run, d, "name"), rn_json_string(run, get_text(run, d, "id")));
-    const char *next = get_text(run, response->json, "nextPageToken");
-    if (next && next[0]) {
-        struct rn_json *context = rn_json_object(run);
-        rn_json_set(run, context, "pageToken", rn_json_string(run, next));
-        rn_options_context(run, context);
-    }
+    add_options_page(run, response->json, "drives");
     return 0;
 }
 

@@ -44,6 +44,20 @@ int32_t http_pairs_prop(struct rn_run *run, const char *prop, struct http_pairs 
     return 0;
 }
 
+bool http_pairs_name_type(const struct http_pairs *headers)
+{
+    static const char wanted[] = "content-type";
+    for (size_t i = 0; i < headers->count; i++) {
+        const char *name = headers->items[i].name;
+        size_t n = 0;
+        while (name[n] && wanted[n] && (name[n] | 0x20) == wanted[n])
+            n++;
+        if (!name[n] && !wanted[n])
+            return true;
+    }
+    return false;
+}
+
 static const struct rn_prop definitions[] = {
     {.name = "httpRequest",
      .type = RN_HTTP_REQUEST,

@@ -65,9 +65,6 @@ const struct rn_component http_new_requests = {
     .dedupe = RN_DEDUPE_NONE,
     .props = props,
     .prop_count = RN_COUNT(props),
-    .sample_emit_json = "{\"method\":\"POST\",\"path\":\"/\",\"query\":{},\"headers\":{"
-                        "\"content-type\":\"application/json\"},\"bodyRaw\":\"{\\\"id\\\":1}\","
-                        "\"body\":{\"id\":1},\"url\":\"https://hooks.example.com/e/abc/\","
-                        "\"client_ip\":\"192.0.2.7\"}",
+    .sample_emit_json = HTTP_SAMPLE_REQUEST,
     .run = run_source,
 };

@@ -7,20 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool names_content_type(const struct http_pairs *headers)
-{
-    static const char wanted[] = "content-type";
-    for (size_t i = 0; i < headers->count; i++) {
-        const char *name = headers->items[i].name;
-        size_t n = 0;
-        while (name[n] && wanted[n] && (name[n] | 0x20) == wanted[n])
-            n++;
-        if (!name[n] && !wanted[n])
-            return true;
-    }
-    return false;
-}
-
 /* Returns the answer's body, parsed where it is JSON, and the headers if they are wanted. */
 static int32_t give_back(struct rn_run *run, const struct rn_http_response *response)
 {
@@ -49,7 +35,7 @@ static int32_t execute(struct rn_run *run)
 static void add_type(struct rn_run *run, const struct rn_json *data, struct http_pairs *headers)
 {
     const char *type = rn_json_text(run, rn_json_get(run, data, "mimetype"), NULL);
-    if (names_content_type(headers) || headers->count == HTTP_PAIRS_MAX)
+    if (http_pairs_name_type(headers) || headers->count == HTTP_PAIRS_MAX)
         return;
     headers->items[headers->count].name = "content-type";
     headers->items[headers->count].value = type ? type : "application/octet-stream";
@@ -97,10 +83,10 @@ static int32_t send_with(struct rn_run *run, const char *method)
         if (!request.body)
             return rn_fail(run, RN_EINVAL, "the $base64 of the body is not base64");
         add_type(run, data, &headers);
-    } else if (text || names_content_type(&headers)) {
+    } else if (text || http_pairs_name_type(&headers)) {
         request.body = text ? text : data ? rn_json_print(run, data, &size) : NULL;
         request.body_size = size;
-        if (text && !names_content_type(&headers) && headers.count < HTTP_PAIRS_MAX) {
+        if (text && !http_pairs_name_type(&headers) && headers.count < HTTP_PAIRS_MAX) {
             const struct rn_json *parsed = rn_json_parse(run, text, size);
             headers.items[headers.count].name = "content-type";
             headers.items[headers.count].value =

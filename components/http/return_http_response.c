@@ -3,20 +3,6 @@
 
 #include <stdio.h>
 
-static bool names_type(const struct http_pairs *headers)
-{
-    static const char wanted[] = "content-type";
-    for (size_t i = 0; i < headers->count; i++) {
-        const char *name = headers->items[i].name;
-        size_t n = 0;
-        while (name[n] && wanted[n] && (name[n] | 0x20) == wanted[n])
-            n++;
-        if (!name[n] && !wanted[n])
-            return true;
-    }
-    return false;
-}
-
 static int32_t run_action(struct rn_run *run)
 {
     struct http_pairs headers;
@@ -42,7 +28,7 @@ static int32_t run_action(struct rn_run *run)
         body = rn_json_print(run, value, &size);
         type = "application/json";
     }
-    if (type && !names_type(&headers) && headers.count < HTTP_PAIRS_MAX) {
+    if (type && !http_pairs_name_type(&headers) && headers.count < HTTP_PAIRS_MAX) {
         headers.items[headers.count].name = "content-type";
         headers.items[headers.count].value = type;
         headers.count++;
