@@ -148,21 +148,12 @@ static int record_of(struct store_reader reader, struct str key, struct str valu
 int event_each(struct store_reader reader, struct str emitter, uint64_t before, size_t limit,
                int (*each)(void *ctx, const struct event_record *record), void *ctx)
 {
-    unsigned char from[KEY_NAMED], prefix[4];
-    uint32_t number = 0;
     struct table_walk walk = {0};
-    uint64_t end = before ? before : UINT64_MAX;
-    int rc;
-    if (emitter.len) {
-        rc = name_find(reader, emitter, &number);
-        if (rc)
-            return rc == RN_ENOTFOUND ? 0 : rc;
-        put_u32(prefix, number);
-        rc = table_walk_init(&walk, reader, TABLE_EMITTERS, str_n(prefix, 4),
-                             key_named(from, number, end), true);
-    } else {
-        rc = table_walk_init(&walk, reader, TABLE_EVENTS, STR_NONE, key_id(from, end), true);
-    }
+    unsigned char prefix[4];
+    int rc = table_walk_init_newest(&walk, reader, TABLE_EVENTS, TABLE_EMITTERS, emitter, prefix,
+                                    before);
+    if (rc == RN_ENOTFOUND)
+        return 0; /* nobody has that name */
     struct str key, value;
     for (size_t i = 0; !rc && i < limit; i++) {
         struct event_record record;

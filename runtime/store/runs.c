@@ -235,21 +235,12 @@ static bool is_wanted(const struct run_record *record, struct str status)
 int run_each(struct store_reader reader, struct str workflow, struct str status, uint64_t before,
              size_t limit, int (*each)(void *ctx, const struct run_record *record), void *ctx)
 {
-    unsigned char from[KEY_NAMED], prefix[4];
-    uint32_t number = 0;
     struct table_walk walk = {0};
-    uint64_t end = before ? before : UINT64_MAX;
-    int rc;
-    if (workflow.len) {
-        rc = name_find(reader, workflow, &number);
-        if (rc)
-            return rc == RN_ENOTFOUND ? 0 : rc;
-        put_u32(prefix, number);
-        rc = table_walk_init(&walk, reader, TABLE_WORKFLOWS, str_n(prefix, 4),
-                             key_named(from, number, end), true);
-    } else {
-        rc = table_walk_init(&walk, reader, TABLE_RUNS, STR_NONE, key_id(from, end), true);
-    }
+    unsigned char prefix[4];
+    int rc = table_walk_init_newest(&walk, reader, TABLE_RUNS, TABLE_WORKFLOWS, workflow, prefix,
+                                    before);
+    if (rc == RN_ENOTFOUND)
+        return 0; /* nobody has that name */
     struct str key, value;
     size_t matches = 0;
     while (!rc && matches < limit) {

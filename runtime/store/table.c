@@ -167,6 +167,23 @@ static int walk_begin(struct table_walk *walk, MDB_val *k, MDB_val *v)
     return mdb_cursor_get(walk->cursor, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
 }
 
+int table_walk_init_newest(struct table_walk *walk, struct store_reader reader, enum table all,
+                           enum table named, struct str name, unsigned char prefix[4],
+                           uint64_t before)
+{
+    unsigned char from[KEY_NAMED];
+    uint64_t end = before ? before : UINT64_MAX;
+    uint32_t number = 0;
+    if (!name.len)
+        return table_walk_init(walk, reader, all, STR_NONE, key_id(from, end), true);
+    int rc = name_find(reader, name, &number);
+    if (rc)
+        return rc;
+    put_u32(prefix, number);
+    return table_walk_init(walk, reader, named, str_n(prefix, 4), key_named(from, number, end),
+                           true);
+}
+
 int table_walk_next(struct table_walk *walk, struct str *ret_key, struct str *ret_value)
 {
     MDB_val k, v;
