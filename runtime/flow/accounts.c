@@ -1,5 +1,6 @@
 /* The accounts of runnel.yaml, against the auth fields that their apps declare. */
 #include "flow/load.h"
+#include "flow/names.h"
 
 static const struct app_def *find_app(struct file *file, const struct json *value, const char *slug)
 {
@@ -110,24 +111,13 @@ static struct json *read_auth(struct file *file, const struct json *auth)
     return result;
 }
 
-static bool is_account_name(struct str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-' || c == '.'))
-            return false;
-    }
-    return name.len > 0 && name.len <= 100;
-}
-
 void accounts_read(struct file *file, const struct json *accounts)
 {
     static const char *const keys[] = {"app", "auth", NULL};
     struct project *project = file->load->project;
     project->accounts = xcalloc(json_count(accounts) + 1, sizeof(*project->accounts));
     for (const struct json *item = json_first(accounts); item; item = json_next(item)) {
-        if (!is_account_name(str_from(json_name(item))))
+        if (!is_plain_name(str_from(json_name(item))))
             at_name(file, item,
                     "an account's name has letters, digits, '-', '_' and '.', 100 at most; \"%s\" "
                     "is none",

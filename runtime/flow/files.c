@@ -1,4 +1,5 @@
 #include "flow/load.h"
+#include "flow/names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -51,17 +52,6 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_good_name(struct str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-' || c == '.'))
-            return false;
-    }
-    return name.len > 0 && name.len <= 100;
-}
-
 size_t files_list(struct load *load, const char *dir, const char *shown_dir, char ***ret)
 {
     *ret = NULL;
@@ -87,7 +77,7 @@ size_t files_list(struct load *load, const char *dir, const char *shown_dir, cha
             /* a test beside its workflow: `runnel test` reads it */
         } else if (str_ends(name, ".yaml")) {
             name.len -= 5;
-            if (is_good_name(name)) {
+            if (is_plain_name(name)) {
                 list = xrealloc(list, (count + 1) * sizeof(*list));
                 list[count++] = str_dup(name);
             } else {

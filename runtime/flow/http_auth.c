@@ -2,8 +2,7 @@
 
 #include "base/encode.h"
 #include "flow/load.h"
-
-#include <stdarg.h>
+#include "flow/reading.h"
 
 enum {
     TOLERANCE_MS = 300000, /* as Stripe and Standard Webhooks have it */
@@ -56,25 +55,6 @@ static const char *const encodings[] = {"text", "hex", "base64", NULL};
 
 /* ---- reading */
 
-struct reading {
-    bool is_draft;
-    const struct json *where;
-    struct err *err;
-};
-
-static int wrong(struct reading *r, const struct json *where, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static int wrong(struct reading *r, const struct json *where, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    r->where = where;
-    return err_set(r->err, RN_EINVAL, "%s", text);
-}
-
 static int unknown(struct reading *r, const struct json *where, const char *what, struct str name,
                    const char *const *known)
 {
@@ -86,10 +66,10 @@ static int unknown(struct reading *r, const struct json *where, const char *what
         nearest_offer(&nearest, known[i]);
         buf_addf(&all, "%s%s", i ? ", " : "", known[i]);
     }
-    int rc = wrong(r, where, "there is no %s \"" STR_FMT "\"%s%s", what,
-                   STR_ARG(str_n(name.ptr, name.len < 60 ? name.len : 60)),
-                   nearest.best ? "" : "; there are: ",
-                   nearest.best ? nearest_text(&nearest, hint) : buf_c(&all));
+    int rc = reading_wrong(r, where, "there is no %s \"" STR_FMT "\"%s%s", what,
+                           STR_ARG(str_n(name.ptr, name.len < 60 ? name.len : 60)),
+                           nearest.best ? "" : "; there are: ",
+                           nearest.best ? nearest_text(&nearest, hint) : buf_c(&all));
     buf_release(&all);
     return rc;
 }
@@ -115,7 +95,7 @@ static int read_text(struct reading *r, const struct json *object, const char *n
 {
     const struct json *value = json_get(object, name);
     if (value && !json_c(value))
-        return wrong(r, value, "\"%s\" must be a text", name);
+        return reading_wrong(r, value, "\"%s\" must be a text", name);
     if (value || otherwise)
         *ret = xstrdup(value ? json_c(value) : otherwise);
     return 0;
@@ -159,8 +139,8 @@ static int decode_secret(struct reading *r, const struct json *value, enum text_
         rc = decode(&out, text, encoding);
     if (rc || out.len == 0) {
         buf_release(&out);
-        return wrong(r, value, rc ? "the secret is not %s" : "the secret is empty%s",
-                     rc ? encodings[encoding] : "");
+        return reading_wrong(r, value, rc ? "the secret is not %s" : "the secret is empty%s",
+                             rc ? encodings[encoding] : "");
     }
     ret->len = out.len;
     ret->ptr = buf_take(&out, NULL);
@@ -173,13 +153,14 @@ static int read_secrets(struct reading *r, const struct json *value, const struc
 {
     const struct json *item = json_is(value, JSON_ARRAY) ? json_first(value) : value;
     if (!item)
-        return wrong(r, value ? value : owner, "a secret is missing%s",
-                     r->is_draft ? "" : ": has the variable that it comes from a value?");
+        return reading_wrong(r, value ? value : owner, "a secret is missing%s",
+                             r->is_draft ? "" : ": has the variable that it comes from a value?");
     for (; item; item = json_is(value, JSON_ARRAY) ? json_next(item) : NULL) {
         if (!json_is(item, JSON_STRING) || json_str(item).len == 0)
-            return wrong(r, item, "a secret is a text, as \"{{process.env.WEBHOOK_SECRET}}\"");
+            return reading_wrong(r, item,
+                                 "a secret is a text, as \"{{process.env.WEBHOOK_SECRET}}\"");
         if (auth->secret_count == LIMIT_SIGNATURE_SECRETS)
-            return wrong(r, item, "more than %d secrets", LIMIT_SIGNATURE_SECRETS);
+            return reading_wrong(r, item, "more than %d secrets", LIMIT_SIGNATURE_SECRETS);
         if (r->is_draft && has_expression(json_str(item)))
             continue; /* it has its value when the trigger is deployed */
         int rc = decode_secret(r, item, encoding, prefix, &auth->secrets[auth->secret_count]);
@@ -228,12 +209,12 @@ static int check_pattern(struct reading *r, const struct json *object, const cha
     bool has_body = false;
     const struct json *where = json_get(object, name) ? json_get(object, name) : object;
     if (each_part(str_from(pattern), check_part, &has_body))
-        return wrong(r, where,
-                     "\"%s\" may have {body}, {method}, {path}, {query}, {header.NAME} and "
-                     "{field.NAME} in it",
-                     name);
+        return reading_wrong(r, where,
+                             "\"%s\" may have {body}, {method}, {path}, {query}, {header.NAME} and "
+                             "{field.NAME} in it",
+                             name);
     if (needs_body && !has_body)
-        return wrong(r, where, "\"%s\" has no {body}: anybody could change it", name);
+        return reading_wrong(r, where, "\"%s\" has no {body}: anybody could change it", name);
     return 0;
 }
 
@@ -244,10 +225,10 @@ static int read_tolerance(struct reading *r, const struct json *object, struct h
     if (!value)
         return 0;
     if (!auth->timestamp)
-        return wrong(r, value, "\"tolerance\" needs a \"timestamp\" that it is for");
+        return reading_wrong(r, value, "\"tolerance\" needs a \"timestamp\" that it is for");
     if (!json_is(value, JSON_STRING) || num_parse_duration(json_str(value), &auth->tolerance_ms) ||
         auth->tolerance_ms < 1000 || auth->tolerance_ms > TOLERANCE_MAX_MS)
-        return wrong(r, value, "\"tolerance\" is a time from 1s to 1d, as 5m");
+        return reading_wrong(r, value, "\"tolerance\" is a time from 1s to 1d, as 5m");
     return 0;
 }
 
@@ -274,9 +255,10 @@ static int read_hmac(struct reading *r, const struct json *object, struct http_a
     rc = rc ? rc : read_word(r, object, "encoding", encodings, &encoding);
     rc = rc ? rc : read_word(r, object, "secret_encoding", encodings, &secret_encoding);
     if (rc == 0 && !auth->header)
-        rc = wrong(r, object, "\"hmac\" needs \"header\": where the signature stands");
+        rc = reading_wrong(r, object, "\"hmac\" needs \"header\": where the signature stands");
     if (rc == 0 && encoding == ENCODING_TEXT)
-        rc = wrong(r, json_get(object, "encoding"), "a signature is written as hex or as base64");
+        rc = reading_wrong(r, json_get(object, "encoding"),
+                           "a signature is written as hex or as base64");
     rc = rc ? rc : check_pattern(r, object, "signed", auth->content, true);
     if (rc == 0 && auth->timestamp)
         rc = check_pattern(r, object, "timestamp", auth->timestamp, false);
@@ -327,9 +309,10 @@ int http_auth_parse(const struct json *config, bool is_draft, struct http_auth *
     if (json_is(config, JSON_STRING) && find_word(kinds, json_str(config)) < 0)
         rc = unknown(&r, config, "auth", json_str(config), kinds);
     else if (!json_is(config, JSON_OBJECT) || json_count(config) != 1)
-        rc = wrong(&r, config,
-                   "\"auth\" is none, or a mapping with one of bearer, hmac, standard-webhooks, "
-                   "github, stripe and segment: auth: { github: { secret: … } }");
+        rc = reading_wrong(
+            &r, config,
+            "\"auth\" is none, or a mapping with one of bearer, hmac, standard-webhooks, "
+            "github, stripe and segment: auth: { github: { secret: … } }");
     else if (find_word(kinds + 1, str_from(json_name(value))) < 0)
         rc = unknown(&r, value, "auth", str_from(json_name(value)), kinds + 1);
     if (rc == 0) {
@@ -340,7 +323,7 @@ int http_auth_parse(const struct json *config, bool is_draft, struct http_auth *
         } else if (strcmp(json_name(value), "hmac") == 0) {
             rc = json_is(value, JSON_OBJECT)
                      ? read_hmac(&r, value, &auth)
-                     : wrong(&r, value, "\"hmac\" is a mapping: header, secret, …");
+                     : reading_wrong(&r, value, "\"hmac\" is a mapping: header, secret, …");
         }
         for (size_t i = 0; i < COUNT_OF(presets) && rc == 0; i++)
             if (strcmp(json_name(value), presets[i].name) == 0)

@@ -1,8 +1,7 @@
 #include "flow/http_trigger.h"
 
 #include "flow/load.h"
-
-#include <stdarg.h>
+#include "flow/reading.h"
 
 enum {
     PATHS_MAX = 100,
@@ -12,25 +11,6 @@ enum {
 
 static const char *const verbs[] = {"GET",    "HEAD",    "POST",  "PUT", "PATCH",
                                     "DELETE", "OPTIONS", "QUERY", NULL};
-
-struct reading {
-    bool is_draft;
-    const struct json *where;
-    struct err *err;
-};
-
-static int wrong(struct reading *r, const struct json *where, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static int wrong(struct reading *r, const struct json *where, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    r->where = where;
-    return err_set(r->err, RN_EINVAL, "%s", text);
-}
 
 static int check_keys_of(struct reading *r, const struct json *object, const char *const *known,
                          const char *what)
@@ -46,10 +26,11 @@ static int check_keys_of(struct reading *r, const struct json *object, const cha
             nearest_offer(&nearest, known[i]);
             buf_addf(&all, "%s%s", i ? ", " : "", known[i]);
         }
-        int rc = is_known ? 0
-                          : wrong(r, m, "unknown key \"%s\" in %s%s%s", json_name(m), what,
-                                  nearest.best ? "" : "; there are: ",
-                                  nearest.best ? nearest_text(&nearest, hint) : buf_c(&all));
+        int rc = is_known
+                     ? 0
+                     : reading_wrong(r, m, "unknown key \"%s\" in %s%s%s", json_name(m), what,
+                                     nearest.best ? "" : "; there are: ",
+                                     nearest.best ? nearest_text(&nearest, hint) : buf_c(&all));
         buf_release(&all);
         if (rc)
             return rc;
@@ -63,9 +44,9 @@ static int add_word(struct reading *r, const struct json *item, const char *name
                     int (*check)(struct reading *r, const struct json *item), struct json *out)
 {
     if (!json_c(item) || !json_str(item).len)
-        return wrong(r, item, "\"%s\" is a text or a list of texts", name);
+        return reading_wrong(r, item, "\"%s\" is a text or a list of texts", name);
     if (json_count(out) >= PATHS_MAX)
-        return wrong(r, item, "\"%s\" has more than %d entries", name, PATHS_MAX);
+        return reading_wrong(r, item, "\"%s\" has more than %d entries", name, PATHS_MAX);
     int rc = check ? check(r, item) : 0;
     if (rc == 0)
         (void)json_append(out, json_new_string(json_str(item)));
@@ -84,7 +65,7 @@ static int read_words(struct reading *r, const struct json *object, const char *
         for (const struct json *i = json_first(value); i && rc == 0; i = json_next(i))
             rc = add_word(r, i, name, check, out);
         if (rc == 0 && json_count(out) == 0)
-            rc = wrong(r, value, "\"%s\" is empty: nothing would get in", name);
+            rc = reading_wrong(r, value, "\"%s\" is empty: nothing would get in", name);
     } else {
         rc = add_word(r, value, name, check, out);
     }
@@ -107,7 +88,8 @@ static int check_verb(struct reading *r, const struct json *item)
             return 0;
         nearest_offer(&nearest, verbs[i]);
     }
-    return wrong(r, item, "\"%.40s\" is no method%s", json_c(item), nearest_text(&nearest, hint));
+    return reading_wrong(r, item, "\"%.40s\" is no method%s", json_c(item),
+                         nearest_text(&nearest, hint));
 }
 
 static int check_path(struct reading *r, const struct json *item)
@@ -115,9 +97,10 @@ static int check_path(struct reading *r, const struct json *item)
     struct str path = json_str(item);
     const char *star = memchr(path.ptr, '*', path.len);
     if (path.ptr[0] != '/' || memchr(path.ptr, '?', path.len))
-        return wrong(r, item, "a path begins with \"/\" and has no query: \"/orders\"");
+        return reading_wrong(r, item, "a path begins with \"/\" and has no query: \"/orders\"");
     if (star && (star != path.ptr + path.len - 1 || star[-1] != '/'))
-        return wrong(r, item, "\"*\" stands at the end only, behind a slash: \"/orders/*\"");
+        return reading_wrong(r, item,
+                             "\"*\" stands at the end only, behind a slash: \"/orders/*\"");
     return 0;
 }
 
@@ -128,7 +111,8 @@ static int check_origin(struct reading *r, const struct json *item)
     if (str_eq_c(origin, "*") || str_eq_c(origin, "null") ||
         (host > 0 && str_find(origin, "/", (size_t)host + 3) < 0 && (size_t)host + 3 < origin.len))
         return 0;
-    return wrong(r, item, "an origin is scheme and host without a path: https://app.example.com");
+    return reading_wrong(r, item,
+                         "an origin is scheme and host without a path: https://app.example.com");
 }
 
 /* ---- respond */
@@ -139,11 +123,12 @@ static int read_headers(struct reading *r, const struct json *object, struct htt
     struct http_response probe = {.headers = BUF_INIT(KIB(64))};
     int rc = 0;
     if (headers && !json_is(headers, JSON_OBJECT))
-        return wrong(r, headers, "\"headers\" is a mapping of names and texts");
+        return reading_wrong(r, headers, "\"headers\" is a mapping of names and texts");
     for (const struct json *h = json_first(headers); h && rc == 0; h = json_next(h)) {
-        rc = !json_is(h, JSON_STRING) || http_response_header(&probe, json_name(h), json_str(h))
-                 ? wrong(r, h, "HTTP does not allow the header \"%.60s\" here", json_name(h))
-                 : 0;
+        rc =
+            !json_is(h, JSON_STRING) || http_response_header(&probe, json_name(h), json_str(h))
+                ? reading_wrong(r, h, "HTTP does not allow the header \"%.60s\" here", json_name(h))
+                : 0;
         struct json *pair = json_append(answer->headers, json_new_array());
         (void)json_append(pair, json_new_string_c(json_name(h)));
         (void)json_append(pair, json_new_string(json_str(h)));
@@ -168,7 +153,7 @@ static int read_answer(struct reading *r, const struct json *value, struct http_
     answer->headers = json_new_array();
     int rc = check_keys_of(r, value, keys, "\"respond\"");
     if (rc == 0 && status && (!json_to_i64(status, &number) || number < 200 || number > 599))
-        rc = wrong(r, status, "\"status\" goes from 200 to 599");
+        rc = reading_wrong(r, status, "\"status\" goes from 200 to 599");
     rc = rc ? rc : read_headers(r, value, answer);
     if (rc)
         return rc;
@@ -179,7 +164,7 @@ static int read_answer(struct reading *r, const struct json *value, struct http_
                            : NULL;
     answer->body_size = is_text ? json_str(body).len : answer->body_size;
     if (answer->body_size > BODY_MAX)
-        return wrong(r, body, "the body has more than %d bytes", BODY_MAX);
+        return reading_wrong(r, body, "the body has more than %d bytes", BODY_MAX);
     if (body && !names_type(answer)) {
         struct json *pair = json_append(answer->headers, json_new_array());
         (void)json_append(pair, json_new_string_c("content-type"));
@@ -207,10 +192,11 @@ static int read_respond(struct reading *r, const struct json *config, struct htt
     nearest_init(&nearest, json_str(value));
     nearest_offer(&nearest, "immediate");
     nearest_offer(&nearest, "workflow");
-    return wrong(r, value,
-                 "\"respond\" is immediate, workflow, or a mapping with status, headers and "
-                 "body%s",
-                 nearest_text(&nearest, hint));
+    return reading_wrong(
+        r, value,
+        "\"respond\" is immediate, workflow, or a mapping with status, headers and "
+        "body%s",
+        nearest_text(&nearest, hint));
 }
 
 /* ---- cors */
@@ -228,7 +214,7 @@ static int check_header_name(struct reading *r, const struct json *item)
     struct http_response probe = {.headers = BUF_INIT(KIB(1))};
     int rc = http_response_header(&probe, json_c(item), STR("x"));
     buf_release(&probe.headers);
-    return rc ? wrong(r, item, "\"%.60s\" is no header's name", json_c(item)) : 0;
+    return rc ? reading_wrong(r, item, "\"%.60s\" is no header's name", json_c(item)) : 0;
 }
 
 static int read_list(struct reading *r, const struct json *object, const char *name,
@@ -257,7 +243,8 @@ static int read_cors(struct reading *r, const struct json *config, struct http_c
     if (json_is(value, JSON_BOOLEAN))
         return 0;
     if (!json_is(value, JSON_OBJECT))
-        return wrong(r, value, "\"cors\" is true or a mapping: cors: { origins: [https://…] }");
+        return reading_wrong(r, value,
+                             "\"cors\" is true or a mapping: cors: { origins: [https://…] }");
     int rc = check_keys_of(r, value, keys, "\"cors\"");
     rc = rc ? rc : read_words(r, value, "origins", check_origin, &cors->origins);
     rc = rc ? rc : read_list(r, value, "methods", check_verb, &cors->methods);
@@ -268,15 +255,16 @@ static int read_cors(struct reading *r, const struct json *config, struct http_c
     for (const struct json *o = json_first(cors->origins); o; o = json_next(o))
         cors->any_origin |= str_eq_c(json_str(o), "*");
     if (credentials && !json_is(credentials, JSON_BOOLEAN))
-        return wrong(r, credentials, "\"credentials\" is true or false");
+        return reading_wrong(r, credentials, "\"credentials\" is true or false");
     cors->credentials = json_is_true(credentials);
     if (cors->credentials && cors->any_origin)
-        return wrong(r, credentials,
-                     "with \"credentials\" the origins must be named: any page could act for the "
-                     "person who looks at it");
+        return reading_wrong(
+            r, credentials,
+            "with \"credentials\" the origins must be named: any page could act for the "
+            "person who looks at it");
     if (age && (!json_is(age, JSON_STRING) || num_parse_duration(json_str(age), &age_ms) ||
                 age_ms > 86400000))
-        return wrong(r, age, "\"max_age\" is a time of at most 1d, as 10m");
+        return reading_wrong(r, age, "\"max_age\" is a time of at most 1d, as 10m");
     cors->max_age_s = age ? age_ms / 1000 : -1;
     return 0;
 }
@@ -292,19 +280,20 @@ static int read_dedupe(struct reading *r, const struct json *config, struct http
     if (!value)
         return 0;
     if (!json_is(value, JSON_OBJECT) || !json_is(id, JSON_STRING) || !has_expression(json_str(id)))
-        return wrong(r, id ? id : value,
-                     "\"dedupe\" is written { id: \"{{steps.trigger.event.body.id}}\" }");
+        return reading_wrong(r, id ? id : value,
+                             "\"dedupe\" is written { id: \"{{steps.trigger.event.body.id}}\" }");
     int rc = check_keys_of(r, value, keys, "\"dedupe\"");
     if (rc == 0 && remember &&
         (!json_to_i64(remember, &count) || count < 1 || count > REMEMBER_MAX))
-        rc = wrong(r, remember, "\"remember\" is a number of ids from 1 to %d", REMEMBER_MAX);
+        rc = reading_wrong(r, remember, "\"remember\" is a number of ids from 1 to %d",
+                           REMEMBER_MAX);
     struct err why = ERR_INIT;
     if (rc == 0 && expr_compile(id, &trigger->dedupe_id, NULL, &why))
-        rc = wrong(r, id, "%.300s", why.text);
+        rc = reading_wrong(r, id, "%.300s", why.text);
     if (rc == 0 && expr_needs_engine(trigger->dedupe_id))
-        rc = wrong(r, id,
-                   "the id of \"dedupe\" is a plain path, as "
-                   "{{steps.trigger.event.headers[\"x-delivery\"]}}");
+        rc = reading_wrong(r, id,
+                           "the id of \"dedupe\" is a plain path, as "
+                           "{{steps.trigger.event.headers[\"x-delivery\"]}}");
     trigger->remember = (uint32_t)count;
     return rc;
 }

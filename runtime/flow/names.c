@@ -58,3 +58,14 @@ bool is_identifier(struct str name)
     }
     return name.len > 0;
 }
+
+bool is_plain_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-' || c == '.'))
+            return false;
+    }
+    return name.len > 0 && name.len <= 100;
+}

@@ -21,4 +21,7 @@ const char *nearest_text(const struct nearest *nearest, char out[NEAREST_TEXT_MA
 /* Letters, digits and underscores, not a digit first. */
 bool is_identifier(struct str name);
 
+/* Letters, digits, and _ - . at most 100 of them: of accounts and of files. */
+bool is_plain_name(struct str name);
+
 #endif
