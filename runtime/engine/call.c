@@ -3,6 +3,7 @@
  * the store's writer thread (committing), so that a request costs two wake-ups here. */
 #include "base/fault.h"
 #include "base/latch.h"
+#include "engine/ingest.h"
 #include "engine/internal.h"
 
 enum {
@@ -311,22 +312,8 @@ static void add_request(struct buf *out, struct str path, const struct http_requ
     add_member(out, "path", path);
     add_member(out, "query", request->query);
     add_member(out, "client_ip", request->client_ip);
-    buf_add_c(out, ",\"url\":");
-    struct buf url = BUF_INIT(KIB(64));
-    buf_addf(&url, "%s://" STR_FMT STR_FMT "%s" STR_FMT, request->is_tls ? "https" : "http",
-             STR_ARG(request->host), STR_ARG(request->path), request->query.len ? "?" : "",
-             STR_ARG(request->query));
-    json_write_string(out, buf_str(&url));
-    buf_release(&url);
-    buf_add_c(out, ",\"headers\":{");
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        json_write_string(out, request->headers[i].name);
-        buf_add_char(out, ':');
-        json_write_string(out, request->headers[i].value);
-    }
-    buf_add_c(out, "}}");
+    http_event_add_place(out, request, false);
+    buf_add_char(out, '}');
 }
 
 int source_run_http(struct engine *engine, struct instance *instance, struct str path,

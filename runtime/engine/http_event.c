@@ -133,6 +133,27 @@ static int add_body(struct buf *out, const struct http_request *request, bool *r
     return 0;
 }
 
+void http_event_add_place(struct buf *out, const struct http_request *request, bool hides_token)
+{
+    struct buf url = BUF_INIT(KIB(64));
+    buf_addf(&url, "%s://" STR_FMT STR_FMT "%s" STR_FMT, request->is_tls ? "https" : "http",
+             STR_ARG(request->host), STR_ARG(request->path), request->query.len ? "?" : "",
+             STR_ARG(request->query));
+    buf_add_c(out, ",\"url\":");
+    json_write_string(out, buf_str(&url));
+    buf_release(&url);
+    buf_add_c(out, ",\"headers\":{");
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (i)
+            buf_add_char(out, ',');
+        json_write_string(out, request->headers[i].name);
+        buf_add_char(out, ':');
+        bool is_secret = hides_token && str_eq_c(request->headers[i].name, "authorization");
+        json_write_string(out, is_secret ? STR("Bearer " REDACTED) : request->headers[i].value);
+    }
+    buf_add_char(out, '}');
+}
+
 int http_event_write(struct buf *out, struct str path, const struct http_request *request,
                      bool hides_token, struct str *ret_raw, struct err *err)
 {
@@ -151,25 +172,7 @@ int http_event_write(struct buf *out, struct str path, const struct http_request
     json_free(query);
     buf_add_c(out, ",\"client_ip\":");
     json_write_string(out, request->client_ip);
-    buf_addf(out, ",\"url\":\"%s://", request->is_tls ? "https" : "http");
-    struct buf rest = BUF_INIT(KIB(64));
-    buf_addf(&rest, STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(request->host), STR_ARG(request->path),
-             request->query.len ? "?" : "", STR_ARG(request->query));
-    struct buf quoted = BUF_INIT(KIB(256));
-    json_write_string(&quoted, buf_str(&rest));
-    buf_add(out, quoted.ptr + 1, quoted.len - 1); /* behind its opening quote */
-    buf_release(&rest);
-    buf_release(&quoted);
-    buf_add_c(out, ",\"headers\":{");
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        json_write_string(out, request->headers[i].name);
-        buf_add_char(out, ':');
-        bool is_secret = hides_token && str_eq_c(request->headers[i].name, "authorization");
-        json_write_string(out, is_secret ? STR("Bearer " REDACTED) : request->headers[i].value);
-    }
-    buf_add_char(out, '}');
+    http_event_add_place(out, request, hides_token);
     int rc = add_body(out, request, &is_verbatim, err);
     buf_add_char(out, '}');
     if (rc == 0 && buf_is_overflowed(out))

@@ -20,6 +20,8 @@ void ingest_native(struct engine *engine, struct instance *instance, struct str 
  * value is the workflow's secret. */
 int http_event_write(struct buf *out, struct str path, const struct http_request *request,
                      bool hides_token, struct str *ret_raw, struct err *err) MUST_USE;
+/* Appends `,"url":…,"headers":{…}`. */
+void http_event_add_place(struct buf *out, const struct http_request *request, bool hides_token);
 /* Adds name=value to an object: a second value makes a list. For http_form_parse(). */
 void http_event_add_pair(void *object, struct str name, struct str value);
 
