@@ -99,7 +99,7 @@ function Level({ nodes, edges, ...rest }) {
 export function triggerHeads(definition) {
   return list(definition?.triggers).map((trigger, i) => ({
     isTrigger: true, step: trigger, kind: 'trigger', name: trigger?.namespace || (i ? `trigger ${i + 1}` : 'trigger'), path: `trigger:${i}`, index: i,
-    sub: trigger?.uses || (trigger?.source ? `source ${trigger.source}` : ['http', 'schedule', 'manual'].find(k => trigger?.[k] !== undefined)) || 'trigger',
+    sub: trigger?.uses || (trigger?.source ? `source ${trigger.source}` : trigger?.workflow ? `workflow ${trigger.workflow}${trigger.channel ? ` · ${trigger.channel}` : ''}` : ['http', 'schedule', 'manual'].find(k => trigger?.[k] !== undefined)) || 'trigger',
   }))
 }
 

@@ -11,7 +11,7 @@ export function Events({ params, go }) {
   return <div class="page-list">
     <h1>Events</h1>
     <form class="filters" onSubmit={e => { e.preventDefault(); set('text', text) }}>
-      <select aria-label="Source" value={params.source || ''} onChange={e => set('source', e.target.value)}><option value="">all sources</option><option>manual</option>{sources.value?.data.map(s => <option>{s.id}</option>)}</select>
+      <select aria-label="Source" value={params.source || ''} onChange={e => set('source', e.target.value)}><option value="">all sources</option><option>manual</option>{sources.value?.data.map(s => <option>{s.id}</option>)}{params.source?.startsWith('workflows/') && !sources.value?.data.some(s => s.id === params.source) && <option>{params.source}</option>}</select>
       <input type="search" placeholder="Text or id" aria-label="Text" value={text} onInput={e => setText(e.target.value)} onChange={e => !e.target.value && set('text', '')} />
       <button>Search</button>
     </form>

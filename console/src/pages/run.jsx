@@ -37,6 +37,15 @@ function Timing({ steps, run }) {
   })}</div>
 }
 
+// What the step sends when the run has ended, and what came of it.
+function Sends({ sends }) {
+  return sends.map(send => <section>
+    <h3>{send.kind} <Status is={send.state} /> {send.status && <code>{send.status}</code>} {send.tries > 1 && `try ${send.tries}`} {send.event_id && <a href={`#/events/${send.event_id}`}>{send.event_id}</a>}</h3>
+    {send.error && <div class="problem">{send.error}{send.next_ms && <> — tried again at <Time at={send.next_ms} /></>}</div>}
+    <JsonTree value={Object.fromEntries(Object.entries(send).filter(([name]) => !['kind', 'state', 'status', 'tries', 'error', 'next_ms', 'done_ms', 'event_id'].includes(name)))} />
+  </section>)
+}
+
 function Step({ attempts, definition }) {
   const [index, setIndex] = useState(attempts.length - 1)
   const [tab, setTab] = useState('Result')
@@ -49,10 +58,11 @@ function Step({ attempts, definition }) {
     {step.error && <div class="problem"><b>{step.error.code}</b> {step.error.text}{step.retry_ms && <> — tried again at <Time at={step.retry_ms} /></>}</div>}
     {step.exports?.$summary && <p>{String(step.exports.$summary)}</p>}
     {step.exit && <p>Ended the run: {step.exit.reason || 'no reason given'}</p>}
-    <Tabs tabs={['Result', 'Props', 'Logs']} active={tab} onSelect={setTab} />
+    <Tabs tabs={['Result', 'Props', 'Logs', ...(step.sends ? ['Sends'] : [])]} active={tab} onSelect={setTab} />
     {tab === 'Result' && <JsonTree value={step.exports} root={`steps.${step.namespace}`} />}
     {tab === 'Props' && <div class="columns"><section><h3>As written</h3><JsonTree value={written?.props} /></section><section><h3>As sent</h3><JsonTree value={step.inputs} />
       {step.idempotency_key && <p class="dim">Idempotency key <code>{step.idempotency_key}</code></p>}</section></div>}
+    {tab === 'Sends' && step.sends && <Sends sends={step.sends} />}
     {tab === 'Logs' && (step.logs?.length ? <pre class="logs">{step.logs.map(l => <div class={`l-${l.level}`}><span class="dim">{new Date(l.ts).toLocaleTimeString()}</span> {l.level} {l.text}</div>)}</pre> : <Empty>The step logged nothing.</Empty>)}
   </div>
 }
