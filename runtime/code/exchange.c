@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -136,30 +137,74 @@ void exchange_answer(const struct exchange *x, struct str *ret_json, struct str 
     *ret_exports = message.parts[1];
 }
 
-/* One ask, from its message to the one with its answer. It waits for the runtime, which answers each
- * ask once, and a late one with an error. */
+static struct asked *free_place(struct exchange *x)
+{
+    for (size_t i = 0; i < LIMIT_ASKS; i++)
+        if (!x->asked[i].is_open)
+            return &x->asked[i];
+    return NULL;
+}
+
+/* On the thread that reads what the runtime says. */
+static void answered(struct frame_ask *ask)
+{
+    struct asked *asked = (struct asked *)ask;
+    pthread_mutex_lock(&asked->x->lock);
+    asked->is_answered = true;
+    pthread_mutex_unlock(&asked->x->lock);
+    (void)eventfd_write(asked->x->answered_fd, 1);
+}
+
+static void say_refusal(struct exchange *x, uint32_t number, int code, const char *text)
+{
+    struct buf json = BUF_INIT(KIB(64));
+    buf_addf(&json, "{\"error\":{\"code\":\"%s\",\"text\":", err_name(code));
+    json_write_string(&json, str_from(text));
+    buf_add_c(&json, "}}");
+    exchange_say(x, number, (const struct str[EXCHANGE_PARTS]){buf_str(&json)});
+    buf_release(&json);
+}
+
+/* There is a free place. */
 static void pass_ask(struct exchange *x, const struct message *message)
 {
-    struct answer_frame *answer = NULL;
-    struct str parts[EXCHANGE_PARTS] = {STR_NONE};
-    struct buf refusal = BUF_INIT(KIB(64));
+    struct asked *asked = free_place(x);
     struct err err = ERR_INIT;
     uint32_t sections = message->parts[2].len ? 2 : message->parts[1].len ? 1 : 0;
-    int code =
-        frame_server_ask(x->call, message->parts[0], &message->parts[1], sections, &answer, &err);
-    if (code) {
-        buf_addf(&refusal, "{\"error\":{\"code\":\"%s\",\"text\":", err_name(code));
-        json_write_string(&refusal, str_from(err.text));
-        buf_add_c(&refusal, "}}");
-        parts[0] = buf_str(&refusal);
-    } else {
-        parts[0] = answer->frame.json;
-        if (answer->frame.section_count)
-            parts[1] = answer->frame.sections[0];
+    *asked = (struct asked){.ask = {.answered = answered}, .x = x, .number = message->number};
+    int code = frame_server_ask_start(x->call, message->parts[0], &message->parts[1], sections,
+                                      &asked->ask, &err);
+    if (code)
+        say_refusal(x, message->number, code, err.text);
+    else
+        asked->is_open = true;
+}
+
+/* Tells the worker what has been answered. */
+static void tell_answers(struct exchange *x)
+{
+    eventfd_t count;
+    (void)eventfd_read(x->answered_fd, &count);
+    for (size_t i = 0; i < LIMIT_ASKS; i++) {
+        struct asked *asked = &x->asked[i];
+        if (!asked->is_open)
+            continue;
+        pthread_mutex_lock(&x->lock);
+        bool is_answered = asked->is_answered;
+        pthread_mutex_unlock(&x->lock);
+        if (!is_answered)
+            continue;
+        struct answer_frame *answer = asked->ask.answer;
+        if (answer)
+            exchange_say(x, asked->number,
+                         (const struct str[EXCHANGE_PARTS]){
+                             answer->frame.json,
+                             answer->frame.section_count ? answer->sections[0] : STR_NONE});
+        else
+            say_refusal(x, asked->number, RN_EUNAVAILABLE, "the runtime cannot be asked any more");
+        frame_server_answer_free(answer);
+        asked->is_open = false;
     }
-    exchange_say(x, message->number, parts);
-    buf_release(&refusal);
-    frame_server_answer_free(answer);
 }
 
 /* 1: the answer is whole; 0: go on; −1: the worker says what makes no sense. */
@@ -171,8 +216,10 @@ static int look_at_messages(struct exchange *x)
         return state;
     if (message.number == 0)
         return x->in.len == message.size ? 1 : -1;
-    pass_ask(x, &message);
-    buf_drop(&x->in, message.size);
+    if (free_place(x)) {
+        pass_ask(x, &message);
+        buf_drop(&x->in, message.size);
+    }
     return 0;
 }
 
@@ -217,11 +264,18 @@ static void send_more(struct exchange *x)
     x->sent = 0;
 }
 
-/* Whether a message lies in `in` that came with the one before. */
-static bool has_more(const struct exchange *x)
+/* Whether a message can be taken: none is while the worker has not read what it was told, or has all
+ * its asks open. */
+static bool can_take(struct exchange *x)
+{
+    return !has_unsent(x) && free_place(x);
+}
+
+/* Whether one lies in `in` that came with the one before. */
+static bool has_more(struct exchange *x)
 {
     struct message message;
-    return !has_unsent(x) && read_message(buf_str(&x->in), &message) != 0;
+    return can_take(x) && read_message(buf_str(&x->in), &message) != 0;
 }
 
 /* ---- both */
@@ -239,6 +293,8 @@ static bool look(struct exchange *x, const struct pollfd *events, enum exchange_
 {
     struct child *child = x->child;
     bool has_socket = child->socket_fd >= 0;
+    if (events[4].revents)
+        tell_answers(x);
     if (has_socket && has_unsent(x))
         send_more(x);
     read_output(x, &child->out, false, false);
@@ -262,6 +318,32 @@ static bool look(struct exchange *x, const struct pollfd *events, enum exchange_
     return is_over(x, ret);
 }
 
+int exchange_init(struct exchange *x, struct served_call *call, bool is_worker, struct err *err)
+{
+    *x = (struct exchange){.call = call,
+                           .out = BUF_INIT(2 * LIMIT_FRAME_BYTES),
+                           .in = BUF_INIT(2 * LIMIT_EXPORT_BYTES + KIB(64)),
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .answered_fd = -1};
+    if (is_worker)
+        x->answered_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return is_worker && x->answered_fd < 0
+               ? err_set(err, RN_EUNAVAILABLE, "no eventfd: %s", strerrordesc_np(errno))
+               : 0;
+}
+
+void exchange_release(struct exchange *x)
+{
+    frame_server_forget(x->call);
+    for (size_t i = 0; i < LIMIT_ASKS; i++)
+        if (x->asked[i].is_open)
+            frame_server_answer_free(x->asked[i].ask.answer);
+    if (x->answered_fd >= 0)
+        close(x->answered_fd);
+    buf_release(&x->out);
+    buf_release(&x->in);
+}
+
 enum exchange_end exchange_run(struct exchange *x)
 {
     struct child *child = x->child;
@@ -270,12 +352,12 @@ enum exchange_end exchange_run(struct exchange *x)
         send_more(x);
     for (;;) {
         int64_t left = has_more(x) ? 0 : x->deadline_mono_ms - clock_mono_ms();
-        /* No further ask is taken while the worker has not read the answer to the last. */
-        short wanted = has_unsent(x) ? POLLOUT : POLLIN;
-        struct pollfd events[4] = {{.fd = child->socket_fd, .events = wanted},
+        short wanted = has_unsent(x) ? POLLOUT : can_take(x) ? POLLIN : 0;
+        struct pollfd events[5] = {{.fd = child->socket_fd, .events = wanted},
                                    {.fd = child->out.fd, .events = POLLIN},
                                    {.fd = child->err.fd, .events = POLLIN},
-                                   {.fd = child->pid_fd, .events = POLLIN}};
+                                   {.fd = child->pid_fd, .events = POLLIN},
+                                   {.fd = x->answered_fd, .events = POLLIN}};
         (void)poll(events, COUNT_OF(events), left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS);
         if (look(x, events, &end))
             break;

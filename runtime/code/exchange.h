@@ -9,12 +9,23 @@
 #include "code/child.h"
 #include "ipc/supervisor.h"
 
+#include <pthread.h>
+
 enum exchange_end {
     EXCHANGE_ANSWERED, /* a worker has sent its answer: it is whole in `answer` */
     EXCHANGE_EXITED,   /* the process has ended: `status`, `usage` */
     EXCHANGE_BROKEN,   /* it sent bytes that are no answer, or closed its socket */
     EXCHANGE_OVERDUE,
     EXCHANGE_CANCELLED
+};
+
+/* What the worker has asked and not been told. */
+struct asked {
+    struct frame_ask ask; /* first */
+    struct exchange *x;
+    uint32_t number; /* the worker's */
+    bool is_open;
+    bool is_answered; /* under the exchange's lock */
 };
 
 struct exchange {
@@ -24,7 +35,10 @@ struct exchange {
     struct buf out; /* what is sent to a worker; empty for bash */
     size_t sent;    /* of it */
     struct buf in;  /* of the worker; the answer's message when it has answered */
-    int status;     /* wait()'s */
+    struct asked asked[LIMIT_ASKS];
+    pthread_mutex_t lock; /* guards is_answered */
+    int answered_fd;      /* an eventfd; there is something to tell */
+    int status;           /* wait()'s */
     size_t log_bytes;
     bool is_log_cut;
     bool has_run_out;  /* it said that it is out of memory */
@@ -36,6 +50,10 @@ struct exchange {
 
 #define EXCHANGE_PARTS 4
 
+/* The call, and whether it needs a worker's conversation; before all else. RN_EUNAVAILABLE. */
+int exchange_init(struct exchange *x, struct served_call *call, bool is_worker,
+                  struct err *err) MUST_USE;
+void exchange_release(struct exchange *x);
 /* Puts a message behind what is to be sent. */
 void exchange_say(struct exchange *x, uint32_t number, const struct str parts[EXCHANGE_PARTS]);
 enum exchange_end exchange_run(struct exchange *x);

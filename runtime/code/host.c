@@ -308,12 +308,15 @@ static void run_code(struct served_call *call, const struct json *request)
     struct json *variables = NULL;
     struct child_options options = {.dir = json_get_c(request, "dir"), .env = env.list};
     const char *language = json_get_c(request, "language");
-    struct exchange x = {.call = call,
-                         .out = BUF_INIT(2 * LIMIT_FRAME_BYTES),
-                         .in = BUF_INIT(2 * LIMIT_EXPORT_BYTES + KIB(64))};
+    struct exchange x;
+    struct err err = ERR_INIT;
     if (!language || !options.dir || call->frame.section_count != SECTIONS ||
         !code_language_parse(language, &options.language)) {
         answer_error(call, RN_EPROTOCOL, "the code host did not understand the call", STR("{}"));
+        return;
+    }
+    if (exchange_init(&x, call, options.language != CODE_BASH, &err)) {
+        answer_error(call, err.code, err.text, STR("{}"));
         return;
     }
     x.deadline_mono_ms =
@@ -331,6 +334,7 @@ static void run_code(struct served_call *call, const struct json *request)
             xasprintf("%s is not installed: %s", language, code_install_hint(options.language));
         answer_error(call, RN_ECONFIG, text, STR("{}"));
         free(text);
+        exchange_release(&x);
         return;
     }
     if (json_parse_own(call->frame.sections[SECTION_ENV], &variables, NULL))
@@ -342,8 +346,7 @@ static void run_code(struct served_call *call, const struct json *request)
     else
         run_worker(&x, request, &options, &env);
     env_release(&env);
-    buf_release(&x.out);
-    buf_release(&x.in);
+    exchange_release(&x);
     free(program);
 }
 

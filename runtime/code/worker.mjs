@@ -276,13 +276,19 @@ function ask(state, request, values) {
   send(lastAsk, [Buffer.from(toJson(request)), ...texts]);
   return new Promise((resolve) => asks.set(lastAsk, resolve));
 }
+const READS = new Set(["get", "has", "keys", "items"]);
 class DataStore {
   #name;
   #state;
   constructor(name, state) { this.#name = name; this.#state = state; Object.freeze(this); }
-  // `value` is the answer's own JSON; the error is made here, so that its stack shows the code's line.
+  // What is read comes after what was written before it, awaited or not. `value` is the answer's own JSON; the error is made here, so that its stack shows the code's line.
   async #ask(op, request, ...values) {
-    const [answer, value] = await ask(this.#state, { op: `store_${op}`, store: this.#name, ...request }, values);
+    const { writes } = this.#state, isRead = READS.has(op);
+    while (isRead && writes.size) await Promise.all(writes);
+    const asked = ask(this.#state, { op: `store_${op}`, store: this.#name, ...request }, values);
+    if (!isRead) writes.add(asked);
+    const [answer, value] = await asked;
+    writes.delete(asked);
     if (answer.error) throw Object.assign(new DataStoreError(`data store "${this.#name}": ${answer.error.text}`), { code: answer.error.code });
     return { ...answer, value: value === "" ? answer.value : fromJson(value) };
   }
@@ -389,7 +395,8 @@ function fail(state, error, leave) {
   answer(state, what, leave);
 }
 async function run(call, code, inputs, steps) {
-  const state = current = { call, exports: new Map(), sends: [] };
+  asks.clear(); // what nobody has awaited
+  const state = current = { call, exports: new Map(), sends: [], writes: new Set() };
   try {
     enterFiles(call.files);
     const component = await loadComponent(call, code), seen = fromJson(steps), $ = makeDollar(call, seen, state);

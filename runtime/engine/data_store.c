@@ -53,6 +53,13 @@ static int read_request(const struct json *json, struct data_request *ret, struc
     return 0;
 }
 
+/* Refused at the quota: what may take much room. */
+static bool is_new_work(const struct data_request *request)
+{
+    return request->verb == DATA_SET ||
+           (request->verb == DATA_COMPARE_AND_SET && request->value.ptr);
+}
+
 /* ---- what both sides answer with; the value is not among it */
 
 static struct json *answer_of(const struct data_request *request, const struct data_result *result)
@@ -236,7 +243,7 @@ void step_ask(void *ctx, struct ask *token, const struct frame *frame)
         ask->op = (struct store_op){.apply = apply_write,
                                     .done = written,
                                     .ctx = ask,
-                                    .is_new_work = ask->request.verb == DATA_SET};
+                                    .is_new_work = is_new_work(&ask->request)};
         rc = store_submit(engine->store, &ask->op);
         if (!rc)
             return;
@@ -292,7 +299,7 @@ int engine_data(struct engine *engine, const struct json *json, struct json **re
     request.expected = str_n(expected, expected ? size : 0);
     rc = data_check(&request, err);
     if (!rc && request.verb >= DATA_SET)
-        rc = store_run(engine->store, apply_call, &call, request.verb == DATA_SET, err);
+        rc = store_run(engine->store, apply_call, &call, is_new_work(&request), err);
     else if (!rc)
         rc = read_now(engine, &request, &result, err);
     struct json *content = NULL;

@@ -37,16 +37,6 @@ struct worker {
     bool is_main;
 };
 
-/* An ask that waits on its thread's stack. */
-struct asking {
-    struct asking *next;
-    uint64_t id;
-    uint16_t number;
-    bool is_over; /* answered, or the server stops */
-    struct answer_frame *answer;
-    pthread_cond_t changed;
-};
-
 /* A call on its way through the server. */
 struct serving {
     struct served_call call; /* first: handlers see this */
@@ -77,7 +67,7 @@ struct frame_server {
 
     struct serving *table[TABLE_SIZE];
     struct serving *queue_first, *queue_last;
-    struct asking *asking;
+    struct frame_ask *asking;
     uint16_t last_ask;
     int threads, idle; /* threads: without the monitor */
     bool is_stopping;
@@ -318,14 +308,9 @@ static bool has_spare(struct frame_server *server)
 
 /* ---- asks */
 
-/* A copy, since the batch that it was read into goes on. [lock held] */
-static void take_answer(struct frame_server *server, const struct frame *frame)
+/* A copy, since the batch that it was read into goes on. */
+static struct answer_frame *copy_answer(const struct frame *frame)
 {
-    struct asking *asking = server->asking;
-    while (asking && (asking->id != frame->id || asking->number != frame->number))
-        asking = asking->next;
-    if (!asking || asking->is_over)
-        return;
     size_t bytes = frame->json.len, count = frame->section_count;
     for (size_t i = 0; i < count; i++)
         bytes += frame->sections[i].len;
@@ -345,16 +330,30 @@ static void take_answer(struct frame_server *server, const struct frame *frame)
         at += from.len;
     }
     *at = '\0';
-    asking->answer = answer;
-    asking->is_over = true;
-    pthread_cond_signal(&asking->changed);
+    return answer;
 }
 
+/* [lock held] */
+static void take_answer(struct frame_server *server, const struct frame *frame)
+{
+    struct frame_ask **at = &server->asking;
+    while (*at && ((*at)->id != frame->id || (*at)->number != frame->number))
+        at = &(*at)->next;
+    struct frame_ask *ask = *at;
+    if (!ask)
+        return;
+    *at = ask->next;
+    ask->answer = copy_answer(frame);
+    ask->answered(ask);
+}
+
+/* [lock held] */
 static void end_asks(struct frame_server *server)
 {
-    for (struct asking *at = server->asking; at; at = at->next) {
-        at->is_over = true;
-        pthread_cond_signal(&at->changed);
+    while (server->asking) {
+        struct frame_ask *ask = server->asking;
+        server->asking = ask->next;
+        ask->answered(ask);
     }
 }
 
@@ -372,12 +371,11 @@ static bool is_read_by_another(const struct frame_server *server, const struct w
     return atomic_load_explicit(&server->leader, memory_order_relaxed) != worker;
 }
 
-int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
-                     uint32_t count, struct answer_frame **ret, struct err *err)
+int frame_server_ask_start(struct served_call *call, struct str json, const struct str *sections,
+                           uint32_t count, struct frame_ask *ask, struct err *err)
 {
     struct frame_server *server = call->server;
     const struct serving *serving = (const struct serving *)call;
-    struct asking asking = {.id = call->frame.id};
     struct frame frame = {.id = call->frame.id,
                           .kind = FRAME_ASK,
                           .json = json,
@@ -386,28 +384,69 @@ int frame_server_ask(struct served_call *call, struct str json, const struct str
     size_t size = frame_size(&frame);
     if (size == 0)
         return err_set(err, RN_ETOOBIG, "what is asked for is over the limit of a frame");
-    init_cond(&asking.changed);
+    ask->answer = NULL;
+    ask->id = frame.id;
     frame_server_may_block(call);
     pthread_mutex_lock(&server->lock);
-    if (is_read_by_another(server, serving->worker) && !server->is_stopping) {
-        frame.number = asking.number = ask_number(server);
-        asking.next = server->asking;
-        server->asking = &asking;
+    bool can_ask = is_read_by_another(server, serving->worker) && !server->is_stopping;
+    if (can_ask) {
+        frame.number = ask->number = ask_number(server);
+        ask->next = server->asking;
+        server->asking = ask;
         outbox_add(&server->outbox, &frame, size);
         flush(server);
-        while (!asking.is_over)
-            pthread_cond_wait(&asking.changed, &server->lock);
-        struct asking **at = &server->asking;
-        while (*at != &asking)
-            at = &(*at)->next;
-        *at = asking.next;
     }
     pthread_mutex_unlock(&server->lock);
-    pthread_cond_destroy(&asking.changed);
-    if (!asking.answer)
-        return err_set(err, RN_EUNAVAILABLE, "the runtime cannot be asked any more");
-    *ret = asking.answer;
-    return 0;
+    return can_ask ? 0 : err_set(err, RN_EUNAVAILABLE, "the runtime cannot be asked any more");
+}
+
+void frame_server_forget(struct served_call *call)
+{
+    struct frame_server *server = call->server;
+    pthread_mutex_lock(&server->lock);
+    struct frame_ask **at = &server->asking;
+    while (*at) {
+        if ((*at)->id == call->frame.id)
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* An ask that its thread waits for. */
+struct waiting {
+    struct frame_ask ask; /* first */
+    bool is_over;
+    pthread_cond_t changed;
+};
+
+static void wake(struct frame_ask *ask)
+{
+    struct waiting *waiting = (struct waiting *)ask;
+    waiting->is_over = true;
+    pthread_cond_signal(&waiting->changed);
+}
+
+int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
+                     uint32_t count, struct answer_frame **ret, struct err *err)
+{
+    struct frame_server *server = call->server;
+    struct waiting waiting = {.ask = {.answered = wake}};
+    init_cond(&waiting.changed);
+    int code = frame_server_ask_start(call, json, sections, count, &waiting.ask, err);
+    if (!code) {
+        pthread_mutex_lock(&server->lock);
+        while (!waiting.is_over)
+            pthread_cond_wait(&waiting.changed, &server->lock);
+        pthread_mutex_unlock(&server->lock);
+    }
+    pthread_cond_destroy(&waiting.changed);
+    if (!code && !waiting.ask.answer)
+        code = err_set(err, RN_EUNAVAILABLE, "the runtime cannot be asked any more");
+    if (!code)
+        *ret = waiting.ask.answer;
+    return code;
 }
 
 void frame_server_answer_free(struct answer_frame *answer)

@@ -161,6 +161,21 @@ struct answer_frame {
 int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
                      uint32_t count, struct answer_frame **ret, struct err *err) MUST_USE;
 void frame_server_answer_free(struct answer_frame *answer); /* NULL is fine */
+/* The same without waiting. `ask` is the caller's, with `answered` set; it stays where it is until that
+ * is called, once, or frame_server_forget(). */
+struct frame_ask {
+    /* On another thread, with the server's lock held: it neither blocks nor calls the server. */
+    void (*answered)(struct frame_ask *ask);
+    struct answer_frame *answer; /* the caller's; NULL: the runtime cannot be asked any more */
+    /* the server's */
+    struct frame_ask *next;
+    uint64_t id;
+    uint16_t number;
+};
+int frame_server_ask_start(struct served_call *call, struct str json, const struct str *sections,
+                           uint32_t count, struct frame_ask *ask, struct err *err) MUST_USE;
+/* From now on no ask of the call is answered. */
+void frame_server_forget(struct served_call *call);
 /* Before frame_server_run(): tells the runtime that the host is ready, or why it is not. */
 int frame_server_hello(int fd, const struct err *failure) MUST_USE;
 

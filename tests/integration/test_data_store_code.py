@@ -103,6 +103,19 @@ def handler(pd):
     "missing-node": ("node", NODE, ""),
     "named-node": ("node", NODE, 'store: { store: "{{steps.trigger.event.none ?? 7}}" }'),
     "named-python": ("python", PYTHON, 'store: { store: "{{steps.trigger.event.none ?? 7}}" }'),
+    # Awaited or not, what is read comes after what was written before it.
+    "order-node": ("node", "const { store } = this; for (let i = 0; i < 100; i++) store.set('o', i); return [await store.get('o'), await store.has('o')];",
+                   "store: { store: order }"),
+    "left-node": ("node", "this.store.set('left', 'behind'); return 1;", "store: { store: order }"),
+    # More at once than may be open, each answer larger than a socket takes.
+    "flood-node": ("node", f"""
+await Promise.all(Array.from({{ length: 40 }}, (_, n) => this.store.set(`f${{n}}`, "y".repeat(100000))));
+const all = async () => {{ let size = 0; for await (const [, text] of this.store) size += text.length; return size; }};
+return (await Promise.all(Array.from({{ length: 30 }}, all))).every((size) => size === 4000000);
+""", "store: { store: flood }"),
+    "ask-spin-node": ("node", "for (;;) await this.store.get('x');", "store: { store: order }", "    timeout: 2s\n    retry: { attempts: 1 }\n"),
+    "ask-spin-python": ("python", "def handler(pd):\n    while True:\n        pd.inputs['store'].has('x')\n", "store: { store: order }",
+                        "    timeout: 2s\n    retry: { attempts: 1 }\n"),
     # What an expression makes is never a store, whatever it looks like.
     "looks-node": ("node", "return [typeof this.order.get, this.order.store];", 'order: "{{steps.trigger.event}}"'),
     "dynamic-node": ("node", 'return this.store.increment("a");', 'store: { store: "of-{{steps.trigger.event.who}}" }'),
@@ -118,7 +131,7 @@ def handler(pd):
 
 def workflow(language, code, props, more=""):
     code = "".join(f"      {line}\n" for line in code.strip("\n").split("\n"))
-    return (f"triggers: [{{ namespace: hand, manual: true }}]\nsteps:\n  - namespace: work\n    language: {language}\n    timeout: 2m\n"
+    return (f"triggers: [{{ namespace: hand, manual: true }}]\nsteps:\n  - namespace: work\n    language: {language}\n{'' if 'timeout' in more else '    timeout: 2m'}\n"
             f"    props: {{ {props} }}\n{more}    code: |\n{code}")
 
 
@@ -183,6 +196,12 @@ try:
     failed("missing-node", "ConfigurationError", "props: { store: { store: NAME } }")
     failed("forged-python", 'no data store prop of the step names the store "secrets"')
     failed("garbled-python", "closed or garbled its descriptor 3")
+    assert value(run("order-node")) == [99, True]
+    assert value(run("left-node")) == 1
+    eventually("what was not awaited is written, too", lambda: project.run("data", "get", "order", "left", check=False).stdout.strip() == '"behind"')
+    assert value(run("flood-node")) is True
+    failed("ask-spin-node", "longer than its time limit of 2000 ms")
+    failed("ask-spin-python", "longer than its time limit of 2000 ms")
     assert value(run("looks-node", '{"store":"numbers"}')) == ["undefined", "numbers"]
     assert [value(run("dynamic-node", '{"who":"ada"}')) for _ in range(3)] == [1, 2, 3]
     assert value(run("dynamic-node", '{"who":"bob"}')) == 1

@@ -1,6 +1,8 @@
 """Old records of data stores: swept without anybody writing, a cleared store drained in pieces; kill -9 in the middle of both."""
+import json
 import os
 import re
+import urllib.error
 import urllib.request
 
 from harness import Project, eventually
@@ -75,6 +77,27 @@ try:
     project.kill()
     assert project.up()
     eventually("swept", lambda: used() < before + room / 10)
+    project.stop()
+
+    # At the quota nothing is set, counters go on, and a store that is cleared makes room.
+    with open(f"{project.dir}/runnel.yaml", "w") as out:
+        out.write("limits: { store: 16MiB }\n")
+    assert project.up(), open(f"{project.dir}/up.log").read()
+
+    def refused(**request):
+        try:
+            return not ask(store="full", **request)
+        except urllib.error.HTTPError as error:
+            return "the store is at its quota" in json.load(error)["detail"]
+
+    stored = 0
+    while not refused(op="set", key=f"big-{stored}", value="x" * 1000000):
+        stored += 1
+        assert stored < 20
+    assert refused(op="compare_and_set", key="other", value="x" * 1000000)
+    assert ask(op="increment", store="full", key="count")["value"] == 1
+    assert ask(op="clear", store="full")["count"] == stored + 1
+    eventually("there is room again", lambda: not refused(op="compare_and_set", key="other", value="x" * 1000000))
     project.stop()
 finally:
     project.close()
