@@ -127,6 +127,20 @@ static char *sample_of(struct engine *engine, const char *id, size_t *ret_size)
     return text;
 }
 
+/* An event that was edited comes in where the run's own came in. */
+static void take_trigger_of(struct engine *engine, const char *run_id, const char *workflow,
+                            char **trigger)
+{
+    struct json *run = NULL;
+    struct err err = ERR_INIT;
+    if (engine_run_detail(engine, run_id, &run, &err) == 0 && json_get_c(run, "trigger") &&
+        str_eq_c(json_get_text(run, "workflow"), workflow)) {
+        free(*trigger);
+        *trigger = xstrdup(json_get_c(run, "trigger"));
+    }
+    json_free(run);
+}
+
 int engine_run_workflow(struct engine *engine, const char *name, const struct json *event,
                         const char *replay_of, char ret_run[32], struct err *err)
 {
@@ -134,6 +148,8 @@ int engine_run_workflow(struct engine *engine, const char *name, const struct js
     int rc = find_workflow(engine, name, &id, &trigger, err);
     if (rc)
         return rc;
+    if (replay_of)
+        take_trigger_of(engine, replay_of, id, &trigger);
     size_t size = 0;
     char *text = event ? json_text(event, &size) : sample_of(engine, id, &size);
     const char *workflows[] = {id};

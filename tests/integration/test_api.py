@@ -44,6 +44,8 @@ WORKFLOW = """name: Hook
 triggers:
   - namespace: hook
     http: {}
+  - namespace: hand
+    manual: true
 steps:
   - namespace: tell
     uses: discord_webhook-send-message
@@ -185,6 +187,7 @@ try:
     assert "run" in many[0] and "error" in many[1]
     edited = call(200, "POST", A + "replay", {"id": done["id"], "event": {"body": {"text": "edited"}}})["data"][0]["run"]
     shown = call(200, "GET", A + "runs/{run}", query="?wait_ms=30000", run=edited)
+    assert shown["trigger"] == done["trigger"] == "hook", shown  # not the manual one, by which it would be run by hand
     assert shown["trigger_event"]["event"] == {"body": {"text": "edited"}} and shown["replay_of"] == done["id"], shown
     call(404, "POST", A + "replay", {"id": "run_0000000000000"})
     call(422, "POST", A + "replay", {})
@@ -192,7 +195,7 @@ try:
     # ---- the file is the truth
     file = pathlib.Path(project.dir, "workflows/hook.yaml")
     bad = call(200, "PUT", A + "workflows/{workflow}", {"text": WORKFLOW.replace("message:", "massage:")}, workflow="hook")
-    assert not bad["written"] and bad["problems"][0]["line"] == 8 and file.read_text() == WORKFLOW
+    assert not bad["written"] and bad["problems"][0]["line"] == 10 and file.read_text() == WORKFLOW
     dry = call(200, "PUT", A + "workflows/{workflow}", {"changes": [{"path": "steps[0].props.message", "value": "new"}], "dry_run": True}, workflow="hook")
     assert '"new"' in dry["text"] and file.read_text() == WORKFLOW
     call(409, "PUT", A + "workflows/{workflow}", {"text": WORKFLOW, "base": "0" * 64}, workflow="hook")

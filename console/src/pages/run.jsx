@@ -57,6 +57,7 @@ function Step({ attempts, definition }) {
     <div class="bar dim">{step.component}{step.component && written && ''}{attempts.length > 1 && <select aria-label="Attempt" value={index} onChange={e => setIndex(Number(e.target.value))}>{attempts.map((a, i) => <option value={i}>attempt {a.attempt}{a.path !== attempts[0].path ? ` (${a.path})` : ''}: {a.status}</option>)}</select>}</div>
     {step.error && <div class="problem"><b>{step.error.code}</b> {step.error.text}{step.retry_ms && <> — tried again at <Time at={step.retry_ms} /></>}</div>}
     {step.exports?.$summary && <p>{String(step.exports.$summary)}</p>}
+    {step.files && <p class="dim">Files of the run: {step.files.count}, {step.files.bytes.toLocaleString()} bytes</p>}
     {step.exit && <p>Ended the run: {step.exit.reason || 'no reason given'}</p>}
     <Tabs tabs={['Result', 'Props', 'Logs', ...(step.sends ? ['Sends'] : [])]} active={tab} onSelect={setTab} />
     {tab === 'Result' && <JsonTree value={step.exports} root={`steps.${step.namespace}`} />}
