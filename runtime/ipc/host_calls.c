@@ -189,7 +189,7 @@ void calls_take_result(struct host *host, const struct frame *frame)
 
     struct call_result result;
     result.code = call.code;
-    result.was_host_lost = false;
+    result.was_host_lost = result.has_run_out = false;
     result.frame = frame;
     result.err.code = call.code;
     result.err.text[0] = '\0';
