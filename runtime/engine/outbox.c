@@ -314,42 +314,35 @@ static void perform(struct delivery *d)
 
 /* ---- writing down what came of it */
 
-static void describe(const struct delivery *d, struct json *record)
+static struct json *outcome_of(const struct delivery *d)
 {
-    json_set_string(record, "state", d->code == 0 ? "sent" : d->next_ms ? "retrying" : "failed");
-    json_set_integer(record, "tries", d->tries);
+    struct json *outcome = json_new_object();
+    json_set_string(outcome, "state", d->code == 0 ? "sent" : d->next_ms ? "retrying" : "failed");
+    json_set_integer(outcome, "tries", d->tries);
     if (d->status)
-        json_set_integer(record, "status", d->status);
-    json_remove(record, "error");
-    json_remove(record, "next_ms");
+        json_set_integer(outcome, "status", d->status);
     if (d->code)
-        json_set_string(record, "error", d->err.text);
+        json_set_string(outcome, "error", d->err.text);
     if (d->next_ms)
-        json_set_integer(record, "next_ms", d->next_ms);
-    json_set_integer(record, "done_ms", clock_now_ms());
+        json_set_integer(outcome, "next_ms", d->next_ms);
+    json_set_integer(outcome, "done_ms", clock_now_ms());
+    return outcome;
 }
 
 /* Into the run, which may be gone already. */
 static int put_outcome(struct store_tx *tx, const struct delivery *d, struct err *err)
 {
+    const struct step_record step = {
+        .run_id = d->run_id, .position = d->position, .attempt = d->attempt};
     struct run_record run;
-    struct step_record step;
-    struct json *list = NULL;
-    if (run_get(STORE_TX(tx), d->run_id, &run) ||
-        step_get(STORE_TX(tx), d->run_id, d->position, d->attempt, &step) || !step.sends.len ||
-        json_parse_own(step.sends, &list, NULL))
+    if (run_get(STORE_TX(tx), d->run_id, &run))
         return 0;
-    struct json *record = json_first_mut(list);
-    for (uint32_t i = 0; i < d->index && record; i++)
-        record = json_next_mut(record);
-    if (record)
-        describe(d, record);
     size_t size = 0;
-    char *text = json_text(list, &size);
-    step.sends = str_n(text, size);
-    int rc = step_put_sends(tx, &step, err);
+    struct json *outcome = outcome_of(d);
+    char *text = json_text(outcome, &size);
+    int rc = step_put_outcome(tx, &step, d->index, str_n(text, size), err);
     free(text);
-    json_free(list);
+    json_free(outcome);
     return rc;
 }
 

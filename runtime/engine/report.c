@@ -342,6 +342,26 @@ static int each_step(void *ctx, const struct step_record *record)
     return 0;
 }
 
+/* What came of a send, into the step's list of them. Both come in the order of the steps: *ctx is
+ * the step of the one before. */
+static int each_outcome(void *ctx, const struct step_record *record, uint32_t index,
+                        struct str text)
+{
+    struct json **at = ctx, *outcome = NULL;
+    while (*at && (json_get_i64(*at, "position", 0) != record->position ||
+                   json_get_i64(*at, "attempt", 0) != record->attempt))
+        *at = json_next_mut(*at);
+    struct json *send = json_first_mut(json_get_mut(*at, "sends"));
+    for (; send && index > 0; index--)
+        send = json_next_mut(send);
+    if (json_parse_own(text, &outcome, NULL))
+        return 0;
+    for (const struct json *m = send ? json_first(outcome) : NULL; m; m = json_next(m))
+        (void)json_set(send, json_name(m), json_copy(m));
+    json_free(outcome);
+    return 0;
+}
+
 struct find_queued {
     uint64_t run_id;
     struct json *found;
@@ -374,7 +394,10 @@ int engine_run_detail(struct engine *engine, const char *text, struct json **ret
         struct event_record event;
         if (event_get(STORE_VIEW(view), record.event_id, &event) == 0)
             (void)json_set(run, "trigger_event", report_event(&event, true));
-        rc = step_each(STORE_VIEW(view), id, each_step, json_set(run, "steps", json_new_array()));
+        struct json *steps = json_set(run, "steps", json_new_array());
+        rc = step_each(STORE_VIEW(view), id, each_step, steps);
+        struct json *at = json_first_mut(steps);
+        rc = rc ? rc : step_each_outcome(STORE_VIEW(view), id, each_outcome, &at);
         *ret = run;
     } else if (rc == RN_ENOTFOUND) {
         struct find_queued find = {id, NULL, view};

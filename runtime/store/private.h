@@ -9,6 +9,7 @@
  *   live      event:8 run:8 → phase                        an event is needed while it has an entry
  *   runs      run:8 → record                               workflows workflow:4 run:8 → nothing
  *   steps     run:8 position:4 attempt:4 kind:1 → JSON     kind 0: intent, 1: result, 2: sends
+ *             … kind 3, index:4 → JSON                   what came of a send
  *   changes   sequence:8 → kind:1 …                        see changes.c
  *
  * Counters live in struct store_meta, which each transaction writes with what it counts: they are

@@ -307,7 +307,7 @@ int run_each_live(struct store_reader reader,
 
 /* ---- steps */
 
-enum { STEP_INTENT = 0, STEP_RESULT = 1, STEP_SENDS = 2 };
+enum { STEP_INTENT = 0, STEP_RESULT = 1, STEP_SENDS = 2, STEP_OUTCOME = 3 };
 
 #define KEY_STEP 17
 static struct str step_key(unsigned char out[KEY_STEP], const struct step_record *record, int kind)
@@ -319,27 +319,37 @@ static struct str step_key(unsigned char out[KEY_STEP], const struct step_record
     return str_n(out, KEY_STEP);
 }
 
-static int step_put(struct store_tx *tx, const struct step_record *record, int kind,
-                    struct err *err)
+#define KEY_OUTCOME (KEY_STEP + 4) /* and the send's place */
+
+/* A record of the run's, wherever that stands now. */
+static int step_put_key(struct store_tx *tx, uint64_t run_id, struct str key, struct str text,
+                        struct err *err)
 {
-    unsigned char key[KEY_STEP], run_key[KEY_ID];
-    struct str text = kind == STEP_INTENT   ? record->intent
-                      : kind == STEP_RESULT ? record->result
-                                            : record->sends;
+    unsigned char run_key[KEY_ID];
     struct str run;
     uint64_t event = 0, before = tx->meta.used_bytes;
     enum run_phase phase = RUN_LIVE;
     if (text.len > LIMIT_FRAME_BYTES)
         return err_set(err, RN_ETOOBIG, "a step's record of %zu bytes is too big", text.len);
-    int rc = table_get(STORE_TX(tx), TABLE_RUNS, key_id(run_key, record->run_id), &run);
+    int rc = table_get(STORE_TX(tx), TABLE_RUNS, key_id(run_key, run_id), &run);
     if (!rc)
         rc = run_peek(run, &event, &phase);
     if (rc && rc != RN_ENOTFOUND)
         return err_set(err, rc, "the run's record cannot be read");
-    rc = table_put(tx, TABLE_STEPS, step_key(key, record, kind), text, PUT_REPLACE, err);
+    rc = table_put(tx, TABLE_STEPS, key, text, PUT_REPLACE, err);
     if (!rc && phase == RUN_ENDED)
         tx->meta.history_bytes += tx->meta.used_bytes - before;
     return rc;
+}
+
+static int step_put(struct store_tx *tx, const struct step_record *record, int kind,
+                    struct err *err)
+{
+    unsigned char key[KEY_STEP];
+    struct str text = kind == STEP_INTENT   ? record->intent
+                      : kind == STEP_RESULT ? record->result
+                                            : record->sends;
+    return step_put_key(tx, record->run_id, step_key(key, record, kind), text, err);
 }
 
 int step_put_intent(struct store_tx *tx, const struct step_record *record, struct err *err)
@@ -359,6 +369,39 @@ int step_put_sends(struct store_tx *tx, const struct step_record *record, struct
     return rc ? rc : change_note_run(tx, record->run_id, 0, 0, err);
 }
 
+int step_put_outcome(struct store_tx *tx, const struct step_record *record, uint32_t index,
+                     struct str text, struct err *err)
+{
+    unsigned char key[KEY_OUTCOME];
+    (void)step_key(key, record, STEP_OUTCOME);
+    put_u32(key + KEY_STEP, index);
+    int rc = step_put_key(tx, record->run_id, str_n(key, sizeof(key)), text, err);
+    return rc ? rc : change_note_run(tx, record->run_id, 0, 0, err);
+}
+
+int step_each_outcome(struct store_reader reader, uint64_t run_id,
+                      int (*each)(void *ctx, const struct step_record *record, uint32_t index,
+                                  struct str text),
+                      void *ctx)
+{
+    unsigned char prefix[KEY_ID];
+    struct table_walk walk;
+    struct str key, value;
+    put_u64(prefix, run_id);
+    int rc = table_walk_init(&walk, reader, TABLE_STEPS, str_n(prefix, KEY_ID),
+                             str_n(prefix, KEY_ID), false);
+    while (!rc) {
+        rc = table_walk_next(&walk, &key, &value);
+        if (rc || key.len != KEY_OUTCOME)
+            continue;
+        const struct step_record record = {
+            .run_id = run_id, .position = get_u32(key.ptr + 8), .attempt = get_u32(key.ptr + 12)};
+        rc = each(ctx, &record, get_u32(key.ptr + KEY_STEP), value);
+    }
+    table_walk_release(&walk);
+    return rc == RN_ENOTFOUND ? 0 : rc;
+}
+
 int step_each(struct store_reader reader, uint64_t run_id,
               int (*each)(void *ctx, const struct step_record *record), void *ctx)
 {
@@ -373,6 +416,8 @@ int step_each(struct store_reader reader, uint64_t run_id,
     /* An attempt is handed out when the next one begins: what it has stands behind its intent. */
     while (!rc) {
         rc = table_walk_next(&walk, &key, &value);
+        if (!rc && key.len == KEY_OUTCOME)
+            continue;
         if (!rc && key.len != KEY_STEP)
             rc = RN_EPROTOCOL;
         if (rc)

@@ -248,6 +248,15 @@ int step_put_intent(struct store_tx *tx, const struct step_record *record,
 int step_put_result(struct store_tx *tx, const struct step_record *record,
                     struct err *err) MUST_USE;
 int step_put_sends(struct store_tx *tx, const struct step_record *record, struct err *err) MUST_USE;
+/* What came of one of an attempt's sends, by its place in the list: JSON text, replaces the one
+ * before. A record of its own, so that the list, which may be long, is written once. */
+int step_put_outcome(struct store_tx *tx, const struct step_record *record, uint32_t index,
+                     struct str text, struct err *err) MUST_USE;
+/* Those of a run, by position, attempt and index. */
+int step_each_outcome(struct store_reader reader, uint64_t run_id,
+                      int (*each)(void *ctx, const struct step_record *record, uint32_t index,
+                                  struct str text),
+                      void *ctx);
 /* All attempts of a run, by position and attempt. */
 int step_each(struct store_reader reader, uint64_t run_id,
               int (*each)(void *ctx, const struct step_record *record), void *ctx);
@@ -267,7 +276,7 @@ struct change {
     uint32_t position, attempt; /* the step whose result is new; attempt 0: none */
     struct str key;             /* CHANGE_LOG: what change_note_log() was given */
 };
-/* run_put(), step_put_result() and step_put_sends() note their changes themselves. */
+/* run_put() and the step_put_…() but that of the intent note their changes themselves. */
 int change_note_log(struct store_tx *tx, struct str key, struct err *err) MUST_USE;
 /* Oldest first, behind `after`. */
 int change_each(struct store_reader reader, uint64_t after, size_t limit,

@@ -332,6 +332,14 @@ static int see_step(void *ctx, const struct step_record *record)
     return see(ctx, record->intent, record->result);
 }
 
+static int see_outcome(void *ctx, const struct step_record *record, uint32_t index, struct str text)
+{
+    struct seen *seen = ctx;
+    buf_addf(&seen->text, "%u.%u.%u " STR_FMT " ", record->position, record->attempt, index,
+             STR_ARG(text));
+    return see(ctx, STR_NONE, STR_NONE);
+}
+
 static int runs_write(struct store_tx *tx, void *ctx, struct err *err)
 {
     uint64_t *ids = ctx;
@@ -382,7 +390,9 @@ static int steps_write(struct store_tx *tx, void *ctx, struct err *err)
         if (!rc && steps[i].sends.len)
             rc = step_put_sends(tx, &steps[i], err);
     }
-    return rc;
+    rc = rc ? rc : step_put_outcome(tx, &steps[1], 7, STR("o1"), err);
+    rc = rc ? rc : step_put_outcome(tx, &steps[1], 0, STR("an older one"), err);
+    return rc ? rc : step_put_outcome(tx, &steps[1], 0, STR("o2"), err);
 }
 
 static void test_runs(void **state)
@@ -426,6 +436,9 @@ static void test_runs(void **state)
     buf_clear(&seen.text);
     assert_int_equal(step_each(reader, ids[0], see_step, &seen), 0);
     assert_string_equal(buf_c(&seen.text), "1.1 i11=r11;1.2s12 i12=r12;2.1 i21=;");
+    buf_clear(&seen.text);
+    assert_int_equal(step_each_outcome(reader, ids[0], see_outcome, &seen), 0);
+    assert_string_equal(buf_c(&seen.text), "1.2.0 o2 =;1.2.7 o1 =;");
     struct run_record run;
     assert_int_equal(run_get(reader, ids[0], &run), 0);
     assert_true(run.phase == RUN_ENDED && str_eq_c(run.detail, "{}"));
