@@ -236,15 +236,28 @@ static struct json *check_timer(const struct prop_check *check, const struct jso
 
 static struct json *check_data_store(const struct prop_check *check, const struct json *value)
 {
-    struct str name = json_str(data_store_name(value));
-    if (!has_expression(name) && !str_is_name(name, LIMIT_DATA_NAME)) {
-        char shown_text[SHOWN_MAX];
+    const struct json *name = data_store_name(value), *wrong = NULL;
+    char shown_text[SHOWN_MAX];
+    if (has_expression(json_str(name)) || str_is_name(json_str(name), LIMIT_DATA_NAME))
+        return reduce(value);
+    for (const struct json *m = json_first(json_is(value, JSON_OBJECT) ? value : NULL); m;
+         m = json_next(m))
+        if (strcmp(json_name(m), "store") != 0 && strcmp(json_name(m), "storeId") != 0)
+            wrong = m;
+    if (name)
+        at_value(
+            check->file, name,
+            "prop \"%s\" of %s: a data store's name has 1 to %d letters, digits, - _ ., not %s",
+            check->prop->name, check->use->key, LIMIT_DATA_NAME, shown(name, shown_text));
+    else if (wrong)
+        at_name(check->file, wrong,
+                "prop \"%s\" of %s takes a data store: { store: NAME }, without \"%s\"",
+                check->prop->name, check->use->key, json_name(wrong));
+    else
         at_value(check->file, value,
                  "prop \"%s\" of %s takes a data store: { store: NAME }, not %s", check->prop->name,
                  check->use->key, shown(value, shown_text));
-        return NULL;
-    }
-    return reduce(value);
+    return NULL;
 }
 
 /* A constant of the prop's own type; of the element's for a list. NULL and a problem if it does not

@@ -82,8 +82,8 @@ static void read_uses(struct file *file, const struct json *object, bool is_sour
     struct str rest = str_from(text), key;
     if (str_starts(rest, "./") || str_starts(rest, "../")) {
         at_value(file, value,
-                 "\"%s\" is a code step: this version of runnel has none; write the code as a "
-                 "component (runnel new component)",
+                 "\"%s\" is a file: code stands in steps; what a trigger uses is a component "
+                 "(runnel new component makes one)",
                  text);
         return;
     }

@@ -34,6 +34,18 @@ try:
     tested = project.run("test", check=False)
     assert tested.returncode == 1 and "data_stores.visits.ada: expected 2, got 1" in tested.stdout, tested
 
+    # What is written wrong is told at its place.
+    with open(f"{project.dir}/workflows/wrong.yaml", "w") as out:
+        out.write("triggers: [{ namespace: hand, manual: true }]\nsteps:\n")
+        for name, store in enumerate(('{ stor: x }', '"visits"', '{ store: "a b" }', '{ storeId: "x-{{1 + 1}}" }')):
+            out.write(f"  - {{ namespace: s{name}, uses: data_stores-increment-record, props: {{ dataStore: {store}, key: k }} }}\n")
+    said = project.run("check", check=False).stdout
+    for place, words in (("3:80", 'takes a data store: { store: NAME }, without "stor"'), ("4:78", 'takes a data store: { store: NAME }, not "visits"'),
+                         ("5:87", "a data store's name has 1 to 64 letters, digits, - _ ., not \"a b\"")):
+        assert any(line.startswith(f"workflows/wrong.yaml:{place}: error: ") and words in line for line in said.split("\n")), (place, said)
+    assert said.count("wrong.yaml") == 3, said
+    os.remove(f"{project.dir}/workflows/wrong.yaml")
+
     assert project.up(), open(f"{project.dir}/up.log").read()
     url = project.json("endpoints")[0]["url"]
     assert visit("ada")["text"] == "Welcome, ada!"
