@@ -1,8 +1,6 @@
 /* A run as a person reads it: what came in, then each step with its inputs, exports, logs, time. */
 #include "cli/cli.h"
 
-#include "base/clock.h"
-
 static void print_value(const char *title, const struct json *value)
 {
     if (!value || (json_is(value, JSON_OBJECT) && json_count(value) == 0))
@@ -53,27 +51,21 @@ static void print_moment(const char *what, int64_t ms)
     free(moment);
 }
 
-/* What its result says about waiting, for a delay as for a rerun. */
-static bool is_waiting(const struct json *step)
-{
-    return !json_get(step, "resumed") &&
-           json_get_i64(json_get(step, "wait"), "until_ms", 0) > clock_now_ms();
-}
-
 /* What the step waits or has waited for. */
 static void print_wait(const struct json *step)
 {
     const struct json *wait = json_get(step, "wait"), *resumed = json_get(step, "resumed");
     int64_t until = json_get_i64(wait, "until_ms", 0);
-    bool is_rerun = str_eq_c(json_get_text(wait, "kind"), "rerun");
+    bool is_rerun = str_eq_c(json_get_text(wait, "kind"), "rerun"),
+         is_paused = str_eq_c(json_get_text(step, "status"), "paused");
     if (json_get(step, "retry_ms"))
         print_moment("is tried again at", json_get_i64(step, "retry_ms", 0));
     if (resumed)
         print_moment("resumed at", json_get_i64(resumed, "at_ms", 0));
     else if (until)
-        print_moment(is_rerun           ? "runs again at"
-                     : is_waiting(step) ? "waits until"
-                                        : "waited until",
+        print_moment(is_rerun    ? "runs again at"
+                     : is_paused ? "waits until"
+                                 : "waited until",
                      until);
 }
 
@@ -103,7 +95,7 @@ static void show_sends(const struct json *sends)
 
 void show_step(const struct json *step)
 {
-    const char *status = is_waiting(step) ? "paused" : json_get_c(step, "status"),
+    const char *status = json_get_c(step, "status"),
                *summary = json_get_c(json_get(step, "exports"), "$summary"),
                *error = json_get_c(json_get(step, "error"), "text");
     char *took = json_get(step, "duration_ms") ? out_duration(json_get_i64(step, "duration_ms", 0))

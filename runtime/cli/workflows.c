@@ -11,9 +11,9 @@ enum { SHORT = 12 }; /* digits of a version that are shown; more or fewer may be
 
 static int run_list(const struct args *args)
 {
-    static const struct column columns[] = {{"ID", "id"},         {"NAME", "name"},
-                                            {"ACTIVE", "active"}, {"STEPS", "steps"},
-                                            {"QUEUED", "queued"}, {"RUNNING", "running"}};
+    static const struct column columns[] = {
+        {"ID", "id"},         {"NAME", "name"},       {"ACTIVE", "active"}, {"STEPS", "steps"},
+        {"QUEUED", "queued"}, {"RUNNING", "running"}, {"ERRORS", "errors"}};
     return cli_list(args, "workflows", columns, COUNT_OF(columns),
                     "no workflow can run: `runnel check` says why");
 }
@@ -264,8 +264,9 @@ const struct command command_workflows = {
     .name = "workflows",
     .usage = "",
     .summary = "the workflows, what waits and what runs; their versions",
-    .help = "A workflow's ID is the name of its file without .yaml. Files with mistakes are not "
-            "listed; `runnel check`\nlists those. Every text that was ever deployed is kept; a "
+    .help = "A workflow's ID is the name of its file without .yaml. ERRORS: what is wrong with "
+            "the file, as `runnel check`\nlists it; until it is mended the version before goes "
+            "on, if there was one. Every text that was ever deployed is kept; a "
             "version is named by the beginning of its hash.",
     .examples = "runnel workflows\nrunnel workflows history orders\nrunnel workflows diff orders\n"
                 "runnel workflows rollback orders 3fa9c1",

@@ -151,6 +151,22 @@ static int load_resume_key(struct engine *engine, struct err *err)
     return store_run(engine->store, put_resume_key, engine, false, err);
 }
 
+/* For the lists: a file with errors is not among the project's workflows, or is there as it was. */
+static void note_mistakes(struct engine *engine, const struct problems *problems)
+{
+    struct json *mistakes = json_new_object();
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *p = &problems->list[i];
+        if (!p->is_warning)
+            json_set_integer(mistakes, p->file, json_get_i64(mistakes, p->file, 0) + 1);
+    }
+    pthread_rwlock_wrlock(&engine->project_lock);
+    struct json *old = engine->mistakes;
+    engine->mistakes = mistakes;
+    pthread_rwlock_unlock(&engine->project_lock);
+    json_free(old);
+}
+
 /* The store has to be open before the workflow files are read in full, because it knows the sealed
  * accounts; and runnel.yaml says how large it may be. So runnel.yaml is read twice. */
 static int open_parts(struct engine *engine, struct problems *problems, struct err *err)
@@ -171,7 +187,10 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     if (rc)
         return rc;
     engine->accounts = accounts_new(engine);
-    rc = load(engine, engine->catalog, &engine->project, problems, err);
+    struct problems own = PROBLEMS_INIT;
+    rc = load(engine, engine->catalog, &engine->project, problems ? problems : &own, err);
+    note_mistakes(engine, problems ? problems : &own);
+    problems_release(&own);
     rc = rc ? rc : make_egress(engine, err);
     if (rc)
         return rc;
@@ -340,6 +359,7 @@ int engine_reload(struct engine *engine, struct problems *problems, struct err *
     }
     if (rc == 0) {
         report_problems(&own);
+        note_mistakes(engine, problems ? problems : &own);
         pthread_rwlock_wrlock(&engine->project_lock);
         struct project *old = engine->project;
         engine->project = project;
@@ -432,6 +452,7 @@ void engine_free(struct engine *engine)
     map_release(&engine->instances, unref_instance);
     project_unref(engine->project);
     project_unref(engine->first);
+    json_free(engine->mistakes);
     catalog_unref(engine->catalog);
     problems_release(&engine->file_problems);
     seal_key_free(engine->seal_key);

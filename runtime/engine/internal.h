@@ -85,6 +85,7 @@ struct engine {
     pthread_rwlock_t project_lock; /* guards project, catalog, file_problems */
     struct project *project;
     struct project *first; /* a reference: the project as it was at the start */
+    struct json *mistakes; /* file → how many errors it had when it was last read */
     struct catalog *catalog;
     struct problems file_problems;
 

@@ -42,12 +42,43 @@ struct json *engine_status(struct engine *engine)
     return status;
 }
 
+/* "workflows/ID.yaml" → ID; empty: it is no workflow's file. */
+static struct str workflow_of_file(struct str file)
+{
+    static const char dir[] = "workflows/", end[] = ".yaml";
+    size_t around = sizeof(dir) - 1 + sizeof(end) - 1;
+    if (!str_starts(file, dir) || !str_ends(file, end) || file.len <= around)
+        return STR_NONE;
+    return str_n(file.ptr + sizeof(dir) - 1, file.len - around);
+}
+
+/* Files of which nothing is deployed, because they have errors. */
+static void add_mistaken(struct json *list, const struct json *mistakes, struct project *project)
+{
+    for (const struct json *m = json_first(mistakes); m; m = json_next(m)) {
+        struct str id = workflow_of_file(str_from(json_name(m)));
+        if (!id.len || project_workflow(project, id))
+            continue;
+        struct json *item = json_append(list, json_new_object());
+        json_set_str(item, "id", id);
+        json_set_str(item, "name", id);
+        json_set_string(item, "file", json_name(m));
+        json_set_boolean(item, "active", false);
+        json_set_integer(item, "steps", 0);
+        json_set_integer(item, "running", 0);
+        json_set_integer(item, "errors", json_get_i64(mistakes, json_name(m), 0));
+    }
+}
+
 struct json *engine_workflows(struct engine *engine)
 {
     struct json *list = json_new_array();
     struct project *project = engine_project(engine);
     struct store_view *view = NULL;
     int rc = store_view_begin(engine->store, &view, NULL);
+    pthread_rwlock_rdlock(&engine->project_lock);
+    struct json *mistakes = json_copy(engine->mistakes);
+    pthread_rwlock_unlock(&engine->project_lock);
     for (size_t i = 0; i < project->workflow_count; i++) {
         const struct workflow *workflow = project->workflows[i];
         struct counts counts = {engine->dispatcher, workflow->id, 0};
@@ -63,7 +94,10 @@ struct json *engine_workflows(struct engine *engine)
             json_set_integer(item, "queued",
                              (int64_t)queue_count(STORE_VIEW(view), str_from(workflow->id)));
         json_set_integer(item, "running", (int64_t)counts.running);
+        json_set_integer(item, "errors", json_get_i64(mistakes, workflow->file, 0));
     }
+    add_mistaken(list, mistakes, project);
+    json_free(mistakes);
     store_view_end(view);
     project_unref(project);
     return list;
@@ -295,10 +329,24 @@ struct json *report_queued(const struct queue_entry *entry)
     return item;
 }
 
+struct told_steps {
+    struct json *list;
+    bool is_live; /* the run has not ended */
+};
+
+/* A delay, suspend or rerun has done its part when it begins to wait; what it waits for has not
+ * come. */
+static bool still_waits(const struct json *result)
+{
+    return json_get(result, "wait") && !json_get(result, "resumed") &&
+           json_get_i64(json_get(result, "wait"), "until_ms", INT64_MAX) > clock_now_ms();
+}
+
 static int each_step(void *ctx, const struct step_record *record)
 {
-    struct json *list = ctx, *intent = NULL, *result = NULL, *sends = NULL;
-    struct json *item = json_append(list, json_new_object());
+    struct told_steps *told = ctx;
+    struct json *intent = NULL, *result = NULL, *sends = NULL;
+    struct json *item = json_append(told->list, json_new_object());
     if (json_parse_own(record->intent, &intent, NULL))
         intent = NULL;
     if (record->result.len == 0 || json_parse_own(record->result, &result, NULL))
@@ -309,7 +357,10 @@ static int each_step(void *ctx, const struct step_record *record)
     json_set_integer(item, "position", record->position);
     json_set_integer(item, "attempt", record->attempt);
     const char *status = json_get_c(result, "status");
-    json_set_string(item, "status", status ? status : "running");
+    json_set_string(item, "status",
+                    !status                                ? "running"
+                    : told->is_live && still_waits(result) ? "paused"
+                                                           : status);
     int64_t started = json_get_i64(intent, "started_ms", json_get_i64(result, "started_ms", 0)),
             ended = json_get_i64(result, "ended_ms", 0);
     set_time(item, "started", started);
@@ -394,9 +445,10 @@ int engine_run_detail(struct engine *engine, const char *text, struct json **ret
         struct event_record event;
         if (event_get(STORE_VIEW(view), record.event_id, &event) == 0)
             (void)json_set(run, "trigger_event", report_event(&event, true));
-        struct json *steps = json_set(run, "steps", json_new_array());
-        rc = step_each(STORE_VIEW(view), id, each_step, steps);
-        struct json *at = json_first_mut(steps);
+        struct told_steps told = {.list = json_set(run, "steps", json_new_array()),
+                                  .is_live = !json_get(run, "ended")};
+        rc = step_each(STORE_VIEW(view), id, each_step, &told);
+        struct json *at = json_first_mut(told.list);
         rc = rc ? rc : step_each_outcome(STORE_VIEW(view), id, each_outcome, &at);
         *ret = run;
     } else if (rc == RN_ENOTFOUND) {

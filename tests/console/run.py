@@ -74,11 +74,19 @@ steps:
         delay: 1s
 """
 
+ASK = """name: Ask
+triggers: [{ namespace: hand, manual: true }]
+steps:
+  - { namespace: question, suspend: { timeout: 1h } }
+  - { namespace: stop, end: "{{steps.question.$resume_data.answer}}" }
+"""
+
 project = Project()
 profile = tempfile.mkdtemp(prefix="runnel-chromium-")
 try:
     pathlib.Path(project.dir, "workflows/greet.yaml").write_text(WORKFLOW)
     pathlib.Path(project.dir, "workflows/blocks.yaml").write_text(BLOCKS)
+    pathlib.Path(project.dir, "workflows/ask.yaml").write_text(ASK)
     ready = project.up()
     assert ready, "up"
     link = project.json("console")["url"]

@@ -1,4 +1,5 @@
 // What a person does: signs in, sends an event, sees it arrive, opens the failed run, finds the cause, mends the file, replays.
+import fs from 'node:fs'
 import assert from 'node:assert/strict'
 import { api, eventually, open, send, settings, watch } from './browser.mjs'
 
@@ -175,6 +176,27 @@ await page.waitForSelector('.diff .added:has-text("visits")')
 await page.click('button:has-text("Save to workflows/counter.yaml")')
 await eventually('the store is written', () => readFileSync(`${settings.dir}/workflows/counter.yaml`, 'utf8').includes('visits'))
 await eventually('the file is good', async () => (await api('GET', 'workflows/counter')).value.definition.steps[0].props.dataStore.store === 'visits')
+
+// a run that waits says where and until when, and goes on with what it is given
+const { value: { run: asked } } = await api('POST', 'workflows/ask/run', { event: {} })
+await at(`runs/${asked}`)
+await page.waitForSelector('.panel:has-text("Waits until")')
+await page.waitForSelector('.node.s-paused.selected:has-text("question")')
+await page.click('button:has-text("Resume with data")')
+await page.fill('dialog textarea', '{"answer":"by hand"}')
+await page.click('dialog button:has-text("Resume")')
+await page.waitForSelector('p:has-text("Ended by a step: by hand")')
+await page.click('.node:has-text("question")')
+await page.waitForSelector('.panel:has-text("$resume_data")')
+
+// a file with a mistake is not lost from view
+fs.writeFileSync(`${settings.dir}/workflows/mistaken.yaml`, 'triggers: []\nstep: []\n')
+await api('POST', 'reload')
+await at('workflows')
+await page.click('.card:has-text("1 error in the file")')
+await page.waitForSelector('.problems:has-text("did you mean")')
+fs.rmSync(`${settings.dir}/workflows/mistaken.yaml`)
+await api('POST', 'reload')
 
 // the keyboard alone: skip link, list, arrow keys, open
 await at('runs')

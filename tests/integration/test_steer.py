@@ -1,5 +1,6 @@
 """Runs steered by hand: cancel in the queue, while they wait and while they run; resume; workflows switched off and on; over a kill -9."""
 import json
+import os
 import threading
 
 from harness import Project, eventually, post
@@ -104,6 +105,19 @@ try:
     eventually("it takes none", lambda: post(hook, "{}")[0] == 404)
     project.run("workflows", "enable", "keyed")
     eventually("it takes them again", lambda: post(hook, "{}")[0] == 200)
+
+    # a file with mistakes is listed: one that was never deployed, and one whose version before goes on
+    for name, text in (("wrong", "steps: [{ namespace: a, delya: 1s }]\n"), ("ask", WORKFLOWS["ask"] + "setings: {}\n")):
+        with open(f"{project.dir}/workflows/{name}.yaml", "w") as file:
+            file.write(text)
+    project.api("reload", {})
+    listed = {w["id"]: w for w in project.json("workflows")}
+    assert listed["wrong"]["errors"] >= 1 and not listed["wrong"]["active"] and "version" not in listed["wrong"], listed["wrong"]
+    assert listed["ask"]["errors"] == 1 and listed["ask"]["active"] and listed["ask"]["version"], listed["ask"]
+    assert listed["held"]["errors"] == 0
+    os.remove(f"{project.dir}/workflows/wrong.yaml")
+    project.api("reload", {})
+    assert "wrong" not in {w["id"] for w in project.json("workflows")}
 
     # wrong calls
     for call, says in ((("cancel",), "neither"), (("cancel", run, "--status", "queued"), "both"), (("cancel", "--status", "failed"), "have ended"),

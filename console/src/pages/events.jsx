@@ -21,7 +21,7 @@ export function Events({ params, go }) {
 }
 
 // A JSON text to edit; what is sent is what stands there, digit for digit.
-export function EventForm({ title, start, action, onSend, onClose }) {
+export function EventForm({ title, label = 'Event', start, action, onSend, onClose }) {
   const [text, setText] = useState(start)
   const [error, setError] = useState(null)
   const send = async event => {
@@ -33,7 +33,7 @@ export function EventForm({ title, start, action, onSend, onClose }) {
   }
   return <Dialog title={title} onClose={onClose}>
     <form onSubmit={send}>
-      <label>Event (JSON)<textarea rows="16" spellcheck={false} value={text} onInput={e => setText(e.target.value)} /></label>
+      <label>{label} (JSON)<textarea rows="16" spellcheck={false} value={text} onInput={e => setText(e.target.value)} /></label>
       <Problem error={error} />
       <footer><button type="button" onClick={onClose}>Cancel</button><button class="primary">{action}</button></footer>
     </form>

@@ -52,7 +52,7 @@ export function Overview() {
         {failures.value?.data.length ? <ul class="plain">{failures.value.data.map(run => <li><a href={`#/runs/${run.id}`}><Status is={run.status} /> <b>{run.workflow}</b> {run.error?.step && <code>{run.error.step}</code>} <span class="error-text">{run.error?.text}</span></a> <Time at={run.created} /></li>)}</ul> : <Empty>No run has failed.</Empty>}
       </section>
       <section><h2>Workflows</h2>
-        {workflows.value?.data.length ? <ul class="plain">{workflows.value.data.map(w => <li><a href={`#/workflows/${encodeURIComponent(w.id)}`}><b>{w.name}</b></a> {w.active ? <Status is="active" /> : <span class="status">inactive</span>} <small>{w.running} running, {w.queued ?? 0} queued</small></li>)}</ul> : <Empty>No workflow yet: put a file into workflows/.</Empty>}
+        {workflows.value?.data.length ? <ul class="plain">{workflows.value.data.map(w => <li><a href={`#/workflows/${encodeURIComponent(w.id)}`}><b>{w.name}</b></a> {w.active ? <Status is="active" /> : <span class="status">{w.version ? 'inactive' : 'not deployed'}</span>} <small>{w.running} running, {w.queued ?? 0} queued</small>{w.errors > 0 && <> <span class="error-text">✕ {w.errors} {w.errors > 1 ? 'errors' : 'error'} in the file</span></>}</li>)}</ul> : <Empty>No workflow yet: put a file into workflows/.</Empty>}
       </section>
       <section><h2>Plugins</h2>
         <ul class="plain">{status.value.plugins.map(p => <li><b>{p.plugin}</b> {p.state} <small>{p.memory ? `${p.memory / 1048576} MiB, ` : ''}{p.starts} start{p.starts === 1 ? '' : 's'}, {p.crashes} crash{p.crashes === 1 ? '' : 'es'}</small>{p.last_error && <div class="error-text">{p.last_error}</div>}</li>)}</ul>

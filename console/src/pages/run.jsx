@@ -28,6 +28,9 @@ function findStep(steps, namespace) {
   return null
 }
 
+// What later steps see of it: what a resume brought is part of that.
+const resultOf = step => step.resumed?.data?.body === undefined ? step.exports : { ...step.exports, $resume_data: step.resumed.data.body }
+
 function Timing({ steps, run }) {
   const from = new Date(run.started || run.created).getTime()
   const until = Math.max(from + 1, run.ended ? new Date(run.ended).getTime() : Date.now())
@@ -58,9 +61,11 @@ function Step({ attempts, definition }) {
     {step.error && <div class="problem"><b>{step.error.code}</b> {step.error.text}{step.retry_ms && <> — tried again at <Time at={step.retry_ms} /></>}</div>}
     {step.exports?.$summary && <p>{String(step.exports.$summary)}</p>}
     {step.files && <p class="dim">Files of the run: {step.files.count}, {step.files.bytes.toLocaleString()} bytes</p>}
+    {step.status === 'paused' && <p>Waits until <Time at={step.wait?.until_ms} />, or for its resume URL.</p>}
+    {step.resumed && <p>Resumed <Time at={step.resumed.at_ms} /></p>}
     {step.exit && <p>Ended the run: {step.exit.reason || 'no reason given'}</p>}
     <Tabs tabs={['Result', 'Props', 'Logs', ...(step.sends ? ['Sends'] : [])]} active={tab} onSelect={setTab} />
-    {tab === 'Result' && <JsonTree value={step.exports} root={`steps.${step.namespace}`} />}
+    {tab === 'Result' && <JsonTree value={resultOf(step)} root={`steps.${step.namespace}`} />}
     {tab === 'Props' && <div class="columns"><section><h3>As written</h3><JsonTree value={written?.props} /></section><section><h3>As sent</h3><JsonTree value={step.inputs} />
       {step.idempotency_key && <p class="dim">Idempotency key <code>{step.idempotency_key}</code></p>}</section></div>}
     {tab === 'Sends' && step.sends && <Sends sends={step.sends} />}
@@ -74,6 +79,7 @@ export function RunPage({ id, go }) {
   const [selected, select] = useState(null)
   const [error, setError] = useState(null)
   const [isEditing, edit] = useState(null)
+  const [isBringing, bring] = useState(null)
   useEffect(() => select(null), [id])
   useLive((topic, value) => { if ((topic === 'run' && value.id === id) || topic === 'reset' || topic === 'more') run.reload() })
   const value = run.value
@@ -90,7 +96,9 @@ export function RunPage({ id, go }) {
   const outcome = (path, name) => path.startsWith('trigger:') ? 'succeeded'
     : lastAttempts(attemptsOf(path, name)).map(s => s.status).sort((a, b) => (rank[b] || 0) - (rank[a] || 0))[0]
   const failed = value.error?.step && (value.steps || []).findLast(s => s.namespace === value.error.step || s.path === value.error.step)
-  const shown = selected || (failed ? plain(failed.path || failed.namespace) : null)
+  const paused = value.status === 'paused' && (value.steps || []).findLast(s => s.status === 'paused')
+  const of = failed || paused
+  const shown = selected || (of ? plain(of.path || of.namespace) : null)
   const attempts = shown && (byPath.get(shown) || attemptsOf(shown, shown.split('.').pop()))
   const act = async work => { setError(null); try { await work() } catch (e) { setError(e) } }
   const replay = body => act(async () => { const { data } = await post('replay', { id, ...body }); go(`runs/${data[0].run}`) })
@@ -100,6 +108,7 @@ export function RunPage({ id, go }) {
     edit(null)
     go(`runs/${answer.data[0].run}`)
   }
+  const resume = async text => { await post(`runs/${segment(id)}/resume`, text); bring(null); run.reload() }
   const isLive = ['running', 'waiting', 'paused', 'queued'].includes(value.status)
   return <>
     <h1><a href={`#/workflows/${segment(value.workflow)}`}>{value.name || value.workflow}</a></h1>
@@ -113,7 +122,7 @@ export function RunPage({ id, go }) {
       <button onClick={() => edit(JSON.stringify(value.trigger_event?.event ?? {}, null, 2))}>Replay with an edited event</button>
       {attempts && !selected?.startsWith('trigger:') && !isLive && <button onClick={() => replay({ from_step: attempts[0].path || attempts[0].namespace })}>Replay from {attempts[0].namespace}</button>}
       {isLive && <button onClick={() => act(async () => { await post(`runs/${segment(id)}/cancel`); run.reload() })}>Cancel</button>}
-      {(value.status === 'waiting' || value.status === 'paused') && <button onClick={() => act(async () => { await post(`runs/${segment(id)}/resume`); run.reload() })}>Resume</button>}
+      {value.status === 'paused' && <><button onClick={() => act(() => resume())}>Resume</button><button onClick={() => bring('{}')}>Resume with data</button></>}
     </div>
     <div class="split">
       <section><Graph definition={version.value?.definition} outcome={outcome} selected={shown} onSelect={node => select(node.path)} /></section>
@@ -124,6 +133,7 @@ export function RunPage({ id, go }) {
       </section>
     </div>
     <section><h2>Timing</h2><Timing steps={value.steps || []} run={value} /></section>
+    {isBringing !== null && <EventForm title="Resume with data" label="$resume_data of the step" start={isBringing} action="Resume" onSend={resume} onClose={() => bring(null)} />}
     {isEditing !== null && <EventForm title="Replay with an edited event" start={isEditing} action="Replay" onSend={replayEdited} onClose={() => edit(null)} />}
   </>
 }

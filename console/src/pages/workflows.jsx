@@ -10,7 +10,7 @@ export function Workflows() {
   useLive(topic => { if (topic === 'more' || topic === 'reset') list.reload() })
   return <><h1>Workflows</h1><Problem error={list.error} retry={list.reload} />
     {list.value && !list.value.data.length && <Empty>No workflow yet: put a file into workflows/.</Empty>}
-    <div class="cards">{list.value?.data.map(w => <a class="card" href={`#/workflows/${segment(w.id)}`}><span>{w.active ? <Status is="active" /> : 'inactive'}</span><strong class="wrap">{w.name}</strong><small>{w.steps} steps, {w.running} running, {w.queued ?? 0} queued</small><small><code>{w.file}</code></small></a>)}</div></>
+    <div class="cards">{list.value?.data.map(w => <a class="card" href={`#/workflows/${segment(w.id)}`}><span>{w.active ? <Status is="active" /> : w.version ? 'inactive' : 'not deployed'}{w.errors > 0 && <> <span class="error-text">✕ {w.errors} {w.errors > 1 ? 'errors' : 'error'} in the file</span></>}</span><strong class="wrap">{w.name}</strong><small>{w.steps} steps, {w.running} running, {w.queued ?? 0} queued</small><small><code>{w.file}</code></small></a>)}</div></>
 }
 
 function Problems({ list }) {
