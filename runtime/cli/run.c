@@ -112,7 +112,7 @@ static int run(const struct args *args)
         json_free(event);
         return 1;
     }
-    int rc = client_is_own(client) ? 0 : read_again(client, args->positional[0], &err);
+    int rc = read_again(client, args->positional[0], &err);
     rc = rc ? rc : start(client, args, event, &answer, &err);
     const char *id = json_get_c(answer, "run");
     if (rc == 0 && waits && !args->is_json) {

@@ -489,12 +489,15 @@ static void hash_config(struct wanted *wanted)
     buf_release(&text);
 }
 
-static void set_subscribers(struct engine *engine, const struct project *project, const char *id)
+/* Also of those whose own file has errors, and which are there from before. */
+static void set_all_subscribers(struct engine *engine, const struct project *project)
 {
-    struct instance *instance = instance_by_id(engine, id);
-    if (instance)
-        give_subscribers(project, instance);
-    source_instance_unref(instance);
+    size_t at = 0;
+    pthread_rwlock_rdlock(&engine->instances_lock);
+    for (const struct map_entry *e; (e = map_next(&engine->instances, &at));)
+        if (!((struct instance *)e->value)->is_native)
+            give_subscribers(project, e->value);
+    pthread_rwlock_unlock(&engine->instances_lock);
 }
 
 /* "workflows/x/trigger" or "sources/x" whose file is there but could not be used: what it deployed
@@ -504,7 +507,9 @@ static bool is_of_broken_file(const struct project *project, const char *id)
     struct str rest = str_from(id), kind, name;
     if (!str_cut(&rest, '/', &kind) || !str_cut(&rest, '/', &name))
         return false;
-    if (str_eq_c(kind, "workflows") && project_workflow(project, name))
+    const struct workflow *workflow =
+        str_eq_c(kind, "workflows") ? project_workflow(project, name) : NULL;
+    if (workflow && !workflow->is_kept)
         return false;
     if (str_eq_c(kind, "sources") && project_source(project, str_from(id)))
         return false;
@@ -540,38 +545,6 @@ static void remove_gone(struct engine *engine, struct catalog *catalog,
         source_instance_unref(gone[i]);
     }
     free(gone);
-}
-
-struct keep_version {
-    const struct workflow *workflow;
-};
-
-static int apply_version(struct store_tx *tx, void *ctx, struct err *err)
-{
-    const struct workflow *workflow = ((struct keep_version *)ctx)->workflow;
-    int rc = kv_put(tx, SPACE_VERSIONS, str_from(workflow->sha256), str_from(workflow->text), err);
-    char *key = xasprintf("%s\x01%013lld", workflow->id, (long long)clock_now_ms());
-    rc = rc ? rc : kv_put(tx, SPACE_VERSION_LOG, str_from(key), str_from(workflow->sha256), err);
-    free(key);
-    return rc;
-}
-
-/* Every version of a workflow that ever ran stays readable. */
-static int keep_versions(struct engine *engine, const struct project *project, struct err *err)
-{
-    int rc = 0;
-    for (size_t i = 0; i < project->workflow_count && rc == 0; i++) {
-        struct store_view *view = NULL;
-        struct str text;
-        rc = store_view_begin(engine->store, &view, err);
-        bool is_known = rc == 0 && kv_get(STORE_VIEW(view), SPACE_VERSIONS,
-                                          str_from(project->workflows[i]->sha256), &text) == 0;
-        store_view_end(view);
-        struct keep_version keep = {project->workflows[i]};
-        if (rc == 0 && !is_known)
-            rc = store_run(engine->store, apply_version, &keep, false, err);
-    }
-    return rc;
 }
 
 static void *deploy_thread(void *ctx)
@@ -662,14 +635,12 @@ int deploy(struct engine *engine, struct err *err)
     struct project *project = engine_project(engine);
     struct catalog *catalog = engine_catalog(engine);
     int failures = 0;
-    int rc = keep_versions(engine, project, err);
+    int rc = versions_keep(engine, project, err);
     if (rc == 0) {
         remove_gone(engine, catalog, project);
-        for (size_t i = 0; i < project->source_count; i++)
-            set_subscribers(engine, project, project->sources[i]->id);
+        set_all_subscribers(engine, project);
         failures = deploy_sources(engine, catalog, project);
-        for (size_t i = 0; i < project->source_count; i++)
-            set_subscribers(engine, project, project->sources[i]->id);
+        set_all_subscribers(engine, project);
         failures += native_deploy_all(engine, project);
         scheduler_set(engine);
     }

@@ -190,6 +190,8 @@ static int open_parts(struct engine *engine, struct problems *problems, struct e
     struct problems own = PROBLEMS_INIT;
     rc = load(engine, engine->catalog, &engine->project, problems ? problems : &own, err);
     note_mistakes(engine, problems ? problems : &own);
+    if (rc == 0)
+        versions_stand_in(engine, engine->catalog, engine->project, problems ? problems : &own);
     problems_release(&own);
     rc = rc ? rc : make_egress(engine, err);
     if (rc)
@@ -360,6 +362,7 @@ int engine_reload(struct engine *engine, struct problems *problems, struct err *
     if (rc == 0) {
         report_problems(&own);
         note_mistakes(engine, problems ? problems : &own);
+        versions_stand_in(engine, catalog, project, problems ? problems : &own);
         pthread_rwlock_wrlock(&engine->project_lock);
         struct project *old = engine->project;
         engine->project = project;

@@ -343,6 +343,13 @@ int report_read_id(const char *prefix, const char *text, uint64_t *ret,
 /* ---- deploy.c */
 /* What is deployed, from the store into the maps: at start, before deploy(). */
 int deploy_load(struct engine *engine, struct err *err) MUST_USE;
+/* ---- versions.c */
+int versions_keep(struct engine *engine, const struct project *project, struct err *err) MUST_USE;
+/* Of a file with errors the version that was deployed last goes on, if there is one. */
+void versions_stand_in(struct engine *engine, struct catalog *catalog, struct project *project,
+                       const struct problems *problems);
+/* "workflows/ID.yaml" → ID; empty: it is no workflow's file. */
+struct str workflow_of_file(struct str file);
 int deploy(struct engine *engine,
            struct err *err) MUST_USE; /* the current project; under deploy_lock */
 void deploy_schedule_retry(struct engine *engine);

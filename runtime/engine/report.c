@@ -42,16 +42,6 @@ struct json *engine_status(struct engine *engine)
     return status;
 }
 
-/* "workflows/ID.yaml" → ID; empty: it is no workflow's file. */
-static struct str workflow_of_file(struct str file)
-{
-    static const char dir[] = "workflows/", end[] = ".yaml";
-    size_t around = sizeof(dir) - 1 + sizeof(end) - 1;
-    if (!str_starts(file, dir) || !str_ends(file, end) || file.len <= around)
-        return STR_NONE;
-    return str_n(file.ptr + sizeof(dir) - 1, file.len - around);
-}
-
 /* Files of which nothing is deployed, because they have errors. */
 static void add_mistaken(struct json *list, const struct json *mistakes, struct project *project)
 {

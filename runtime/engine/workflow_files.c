@@ -10,6 +10,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+struct str workflow_of_file(struct str file)
+{
+    static const char dir[] = "workflows/", end[] = ".yaml";
+    size_t around = sizeof(dir) - 1 + sizeof(end) - 1;
+    if (!str_starts(file, dir) || !str_ends(file, end) || file.len <= around)
+        return STR_NONE;
+    return str_n(file.ptr + sizeof(dir) - 1, file.len - around);
+}
+
 /* The file's text as it is now; the caller frees. */
 static int read_file(const char *path, char **ret, struct err *err)
 {

@@ -295,6 +295,19 @@ struct workflow *workflow_parse(const char *id, struct str text, const struct pr
     return workflow_parse_with(id, text, project, &lookup, problems);
 }
 
+void project_keep(struct project *project, struct workflow *workflow)
+{
+    size_t at = project->workflow_count;
+    project->workflows = xrealloc(project->workflows, (at + 1) * sizeof(struct workflow *));
+    while (at > 0 && strcmp(project->workflows[at - 1]->id, workflow->id) > 0) {
+        project->workflows[at] = project->workflows[at - 1];
+        at--;
+    }
+    workflow->is_kept = true;
+    project->workflows[at] = workflow;
+    project->workflow_count++;
+}
+
 struct json *project_env_with(const struct project *project, const struct json *own)
 {
     struct json *env = project->env ? json_copy(project->env) : json_new_object();

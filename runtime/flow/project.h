@@ -212,6 +212,7 @@ struct workflow {
     char *file;      /* relative to the project */
     char *text;      /* the file, byte for byte; behind it those of its code steps (code.c) */
     char sha256[65]; /* of the text: the version */
+    bool is_kept;    /* not the file as it is now, which has errors, but the version before */
     bool inactive;
     int64_t timeout_ms; /* settings.timeout: of each step */
     size_t memory;      /* settings.memory: of each process of its steps, bytes; 0: not set */
@@ -261,6 +262,9 @@ int project_load(const struct project_options *options, struct project **ret,
  * its components still exist. NULL and *problems. */
 struct workflow *workflow_parse(const char *id, struct str text, const struct project *project,
                                 struct catalog *catalog, struct problems *problems);
+/* Puts a workflow (taken) of workflow_parse() in the place of its file, which has errors. Before the
+ * project is shared. */
+void project_keep(struct project *project, struct workflow *workflow);
 /* Of a version's text: the size of the workflow file alone; and {path: text} of the code files
  * behind it. */
 size_t workflow_own_size(struct str text);
