@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define TICK_MS 2          /* the monitor's, while calls come in */
+#define TICK_MS 5          /* the monitor's, while calls come in */
 #define QUIET_TICKS 50     /* without a call: the monitor sleeps until the next one */
 #define FLUSH_US 1000      /* results wait no longer for the end of their batch */
 #define IDLE_THREADS_MAX 4 /* more of them end after IDLE_MS */
@@ -271,12 +271,12 @@ int frame_server_hello(int fd, const struct err *failure)
 
 /* ---- roles [lock held] */
 
-/* The role is free now: whoever is idle takes it, or the next thread that gets done. */
+/* The role is free now: whoever is idle takes it once idle_changed is signalled, or the next thread
+ * that gets done. */
 static void leave_lead(struct frame_server *server)
 {
     atomic_store_explicit(&server->leader, NULL, memory_order_relaxed);
     server->is_leader_busy = false;
-    pthread_cond_signal(&server->idle_changed);
 }
 
 void frame_server_may_block(struct served_call *call)
@@ -286,12 +286,16 @@ void frame_server_may_block(struct served_call *call)
     if (atomic_load_explicit(&server->leader, memory_order_relaxed) != serving->worker)
         return;
     pthread_mutex_lock(&server->lock);
-    if (atomic_load_explicit(&server->leader, memory_order_relaxed) == serving->worker &&
-        (server->idle > 0 || server->is_stopping)) {
+    bool leaves = atomic_load_explicit(&server->leader, memory_order_relaxed) == serving->worker &&
+                  (server->idle > 0 || server->is_stopping);
+    if (leaves) {
         leave_lead(server);
         flush(server);
     }
     pthread_mutex_unlock(&server->lock);
+    /* Not before: who is woken needs the lock. */
+    if (leaves)
+        pthread_cond_signal(&server->idle_changed);
 }
 
 /* Whether there is somebody to take the reading over; starts a thread where that is allowed. */
@@ -617,6 +621,7 @@ static void *monitor_main(void *arg)
             quiet = 0;
         } else if (server->is_leader_busy && server->idle > 0) {
             leave_lead(server);
+            pthread_cond_signal(&server->idle_changed);
         } else if (!server->is_leader_busy && ++quiet >= QUIET_TICKS) {
             server->is_monitor_quiet = true;
             quiet = 0;
