@@ -145,12 +145,13 @@ static int make(struct files *files, const char *path, struct err *err)
                    strerrordesc_np(errno));
 }
 
-int files_of_run(const struct run *run, struct json **ret, struct err *err)
+int files_of_run(struct run *run, struct json **ret, struct err *err)
 {
     struct files *files = run->engine->files;
     char *path = xasprintf("%s/%s", files->dir, run->id_text);
     int rc = make(files, path, err);
     if (rc == 0) {
+        run->may_have_files = true;
         *ret = json_new_object();
         json_set_string(*ret, "dir", path);
         json_set_integer(*ret, "limit", (int64_t)run->project->limits.files);

@@ -67,6 +67,7 @@ void run_load(struct dispatcher *d, uint64_t run_id, bool is_cancelled)
         rc = run_set_event(run, &event, &err);
     if (rc == 0)
         run->progress = progress_read(view, run_id, &run->last_position);
+    run->may_have_files = true;
     sends_load(run, view);
     store_view_end(view);
     dispatcher_adopt(d, run, workflow);

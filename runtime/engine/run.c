@@ -426,7 +426,8 @@ void run_commit(struct strand *strand, struct child_call *call, void (*then)(str
 static void ended(struct run *run)
 {
     respond_end(run->engine, run->id);
-    files_remove(run->engine->files, run->id_text);
+    if (run->may_have_files)
+        files_remove(run->engine->files, run->id_text);
     dispatcher_run_left(run->dispatcher, run, true);
 }
 

@@ -122,15 +122,16 @@ struct run {
     struct project *project;       /* a reference; owns `workflow` unless own_workflow */
     struct workflow *own_workflow; /* of an older version */
     const struct workflow *workflow;
-    char *trigger;     /* namespace */
-    char *replay_of;   /* NULL: no replay */
-    char *replay_from; /* the path of the step from which on it is a replay; NULL: all */
-    char *parent;      /* the run that called this workflow; NULL */
-    int depth;         /* of such calls */
-    int hops;          /* workflows that started each other by what they emit, up to this run */
-    char *key;         /* settings.concurrency.key; NULL */
-    bool holds_slot;   /* counts against the workflow's workers */
-    bool is_unstored;  /* nothing of it is kept once it has ended (runnel-nostore) */
+    char *trigger;       /* namespace */
+    char *replay_of;     /* NULL: no replay */
+    char *replay_from;   /* the path of the step from which on it is a replay; NULL: all */
+    char *parent;        /* the run that called this workflow; NULL */
+    int depth;           /* of such calls */
+    int hops;            /* workflows that started each other by what they emit, up to this run */
+    char *key;           /* settings.concurrency.key; NULL */
+    bool holds_slot;     /* counts against the workflow's workers */
+    bool may_have_files; /* a folder of its own: made now, or perhaps before a restart */
+    bool is_unstored;    /* nothing of it is kept once it has ended (runnel-nostore) */
     bool is_cancelled;
     bool is_queued;             /* still in the queue: the first commit takes it out */
     bool is_leaving;            /* only waits: it leaves memory after the commit in flight */
@@ -285,7 +286,7 @@ void code_step_call(struct strand *strand, const struct json *files);
 /* ---- files.c */
 /* What a host is told of the run's folder, which is made if it is not there: {"dir", "limit"}.
  * RN_EIO. */
-int files_of_run(const struct run *run, struct json **ret, struct err *err) MUST_USE;
+int files_of_run(struct run *run, struct json **ret, struct err *err) MUST_USE;
 
 /* ---- flow_step.c: workflow, delay, suspend, respond, end */
 /* The wait that an action asked for ($.flow.delay, suspend, rerun), as its frame says; false: none.
