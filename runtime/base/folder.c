@@ -13,6 +13,7 @@
 enum {
     FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
     CLOCK_COARSE_MS = 100, /* a file's times come from the kernel's coarse clock */
+    SYNCS_MAX = 32,        /* of single files; more of them are synced with all their neighbours */
 };
 
 static bool is_dots(const char *name)
@@ -29,7 +30,7 @@ static int fail(const char *what, const char *name, struct err *err)
 
 struct measure {
     int64_t since_ms;
-    uint64_t entries;
+    uint64_t entries, changed;
     struct folder_use use;
 };
 
@@ -59,7 +60,7 @@ static int measure_entry(struct measure *m, int dir, const char *name, int depth
         return 0;
     m->use.files++;
     m->use.bytes += (uint64_t)st.st_size;
-    if (!has_changed(m, &st))
+    if (!has_changed(m, &st) || ++m->changed > SYNCS_MAX)
         return 0;
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int rc = fd < 0 ? 0 : fsync(fd); /* one that cannot be read is the code's own affair */
@@ -89,6 +90,19 @@ static int measure_folder(struct measure *m, int fd, int depth, struct err *err)
     return rc;
 }
 
+/* The folder's own name in the one above it; or everything, where that is less work. */
+static int sync_above(const char *path, bool is_all, struct err *err)
+{
+    char *above = xasprintf("%s/..", path);
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || (is_all ? syncfs(fd) : fsync(fd)))
+        rc = fail("written to the disk", path, err);
+    if (fd >= 0)
+        close(fd);
+    free(above);
+    return rc;
+}
+
 int folder_measure(const char *path, uint64_t limit, int64_t since_ms, struct folder_use *ret,
                    struct err *err)
 {
@@ -98,6 +112,8 @@ int folder_measure(const char *path, uint64_t limit, int64_t since_ms, struct fo
         rc = measure_folder(&m, fd, 0, err);
     else if (errno != ENOENT) /* the code may have removed it */
         rc = fail("opened", path, err);
+    if (rc == 0 && m.changed)
+        rc = sync_above(path, m.changed > SYNCS_MAX, err);
     if (rc == 0 && m.use.bytes > limit)
         rc =
             err_set(err, RN_ETOOBIG,
