@@ -2,12 +2,15 @@
 
 #include "engine/browse.h"
 #include "engine/internal.h"
+#include "engine/sends.h"
 
 enum { COMPONENTS_MAX = 200, BUCKETS = 12, REASONS_MAX = 32 };
 
 /* Upper bounds in ms; the last bucket is everything. */
 static const int64_t bounds_ms[BUCKETS - 1] = {1, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30000};
 static const char *const statuses[] = {"succeeded", "failed", "cancelled"};
+static const char *const send_kinds[] = {"http", "email", "emit", "sse"};
+static const char *const send_states[] = {"sent", "retrying", "failed", "refused"};
 
 struct component_steps {
     char name[128];
@@ -24,6 +27,7 @@ struct reason {
 struct metrics {
     atomic_ullong accepted, refused;
     atomic_ullong runs[COUNT_OF(statuses)];
+    atomic_ullong sends[COUNT_OF(send_kinds)][COUNT_OF(send_states)];
     pthread_mutex_t lock; /* guards: */
     struct component_steps *components;
     size_t component_count;
@@ -80,6 +84,14 @@ void metrics_run_ended(struct metrics *metrics, const char *status)
     for (size_t i = 0; i < COUNT_OF(statuses); i++)
         if (strcmp(status, statuses[i]) == 0)
             atomic_fetch_add(&metrics->runs[i], 1);
+}
+
+void metrics_send(struct metrics *metrics, const char *kind, const char *state)
+{
+    for (size_t k = 0; k < COUNT_OF(send_kinds); k++)
+        for (size_t s = 0; s < COUNT_OF(send_states); s++)
+            if (strcmp(kind, send_kinds[k]) == 0 && strcmp(state, send_states[s]) == 0)
+                atomic_fetch_add(&metrics->sends[k][s], 1);
 }
 
 void engine_count_answer(struct engine *engine, int status, const char *reason)
@@ -240,6 +252,33 @@ static void write_runs(struct engine *engine, const struct store_stats *stats, s
                  (unsigned long long)atomic_load(&engine->metrics->runs[i]));
 }
 
+static int count_entry(void *ctx, struct str key, struct str value)
+{
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)ctx;
+    return 0;
+}
+
+static void write_sends(struct engine *engine, struct buf *out)
+{
+    struct store_view *view = NULL;
+    uint64_t waiting = 0;
+    head(out, "runnel_sends_total", "counter",
+         "What runs sent ($.send) since start, by kind and state (\"retrying\": a try that "
+         "failed).");
+    for (size_t k = 0; k < COUNT_OF(send_kinds); k++)
+        for (size_t s = 0; s < COUNT_OF(send_states); s++)
+            buf_addf(out, "runnel_sends_total{kind=\"%s\",state=\"%s\"} %llu\n", send_kinds[k],
+                     send_states[s],
+                     (unsigned long long)atomic_load(&engine->metrics->sends[k][s]));
+    if (store_view_begin(engine->store, &view, NULL) == 0)
+        (void)kv_each(STORE_VIEW(view), SPACE_OUTBOX, count_entry, &waiting);
+    store_view_end(view);
+    single(out, "runnel_sends_waiting", "gauge", "Requests and mail that are to be delivered.",
+           waiting);
+}
+
 static void write_plugins(struct engine *engine, struct buf *out)
 {
     struct json *plugins = hosts_report(engine->hosts);
@@ -296,6 +335,7 @@ void engine_metrics(struct engine *engine, struct buf *out)
     write_queues(engine, out);
     write_runs(engine, &stats, out);
     write_steps(out, engine->metrics);
+    write_sends(engine, out);
     write_plugins(engine, out);
     write_store(&stats, out);
     single(out, "runnel_start_time_seconds", "gauge", "When the runtime started (Unix time).",

@@ -12,6 +12,9 @@ void metrics_free(struct metrics *metrics);
 /* A step's attempt is over. `component` NULL: no component's (a block). Past 200 components the
  * others are counted as "other". */
 void metrics_step(struct metrics *metrics, const char *component, const char *status, int64_t ms);
+/* Something that a run sends ($.send) has come to this; states that are none of "sent", "retrying",
+ * "failed" and "refused" do not count. */
+void metrics_send(struct metrics *metrics, const char *kind, const char *state);
 void metrics_run_ended(struct metrics *metrics, const char *status);
 
 /* An endpoint's answer has gone out: 2xx is accepted; else `reason` (NULL: the source's own

@@ -9,6 +9,7 @@
 #include "base/encode.h"
 #include "base/fault.h"
 #include "base/redact.h"
+#include "engine/metrics.h"
 #include "engine/sends.h"
 #include "net/smtp.h"
 
@@ -365,6 +366,10 @@ static void say(const struct delivery *d)
                         .run = run,
                         .step = json_get_c(d->entry, "path")};
     const char *kind = json_get_c(d->entry, "kind");
+    metrics_send(d->outbox->engine->metrics, kind,
+                 d->code == 0 ? "sent"
+                 : d->next_ms ? "retrying"
+                              : "failed");
     if (d->code == 0)
         log_line(LOG_DEBUG, &at, "$.send.%s: sent", kind);
     else if (d->next_ms)

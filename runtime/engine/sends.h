@@ -23,6 +23,7 @@ struct send {
     uint32_t position, attempt, index; /* of the list of the attempt */
     struct json *record;               /* without `sealed` */
     char *sealed;                      /* base64; NULL: emit, sse */
+    bool is_long; /* an emit's event: it stands in the event, not in the record, too */
 };
 
 /* Takes what the strand's attempt asks for; what is wrong with it is the step's failure (RN_EINVAL,

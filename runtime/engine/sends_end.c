@@ -1,8 +1,11 @@
 /* The part of a run's last transaction that sends: events with a queue entry for each workflow that
  * listens, messages for streams, entries of the outbox. Who listens is settled when the run ends,
  * by the files as they are then. Thread: apply on the store's writer, the rest on the loop's. */
+#include "engine/metrics.h"
 #include "engine/sends.h"
 #include "engine/sse.h"
+
+enum { EVENT_SHOWN = 4096 }; /* bytes */
 
 /* A workflow that an emit (or the run's failure) starts. */
 struct target {
@@ -18,6 +21,7 @@ struct ending {
     struct target *targets;
     size_t target_count;
     char *error_event; /* for channel $errors; NULL: nobody listens, or nothing failed */
+    char *why_not;     /* emits are refused; NULL: they are not */
     bool is_held;      /* nothing is sent: a test, a dry replay */
     bool has_deliveries;
 };
@@ -34,18 +38,26 @@ static void add_targets(struct ending *ending, const struct project *project,
     }
 }
 
-static void refuse(const struct run *run, struct send *send)
+static void refuse(const struct run *run, struct send *send, const char *why)
 {
-    char *text = xasprintf("not emitted: workflows have started each other %d times already, the "
-                           "most there is",
-                           run->hops);
     struct log_at at = {.workflow = run->workflow->id,
                         .run = run->id_text,
                         .step = json_get_c(send->record, "path")};
-    log_line(LOG_WARN, &at, "%s", text);
+    log_line(LOG_WARN, &at, "not emitted: %s", why);
     json_set_string(send->record, "state", "refused");
-    json_set_string(send->record, "error", text);
-    free(text);
+    json_set_string(send->record, "error", why);
+}
+
+/* Why the run's emits cannot be; NULL: they can. Workflows that multiply what they emit fill a store
+ * however few hops they have. */
+static char *why_not(const struct run *run)
+{
+    struct store_stats stats;
+    if (run->hops >= LIMIT_SEND_HOPS)
+        return xasprintf("workflows have started each other %d times already, the most there is",
+                         run->hops);
+    store_get_stats(run->engine->store, &stats);
+    return stats.is_full ? xstrdup("the store is full (limits.store of runnel.yaml)") : NULL;
 }
 
 static void settle(struct ending *ending, const struct run *run, const struct project *project,
@@ -54,8 +66,8 @@ static void settle(struct ending *ending, const struct run *run, const struct pr
     struct str kind = json_get_text(send->record, "kind");
     if (ending->is_held) {
         json_set_string(send->record, "state", "not sent");
-    } else if (str_eq_c(kind, "emit") && run->hops >= LIMIT_SEND_HOPS) {
-        refuse(run, send);
+    } else if (str_eq_c(kind, "emit") && ending->why_not) {
+        refuse(run, send, ending->why_not);
     } else if (str_eq_c(kind, "emit")) {
         const char *channel = json_get_c(send->record, "channel");
         json_set_string(send->record, "state", "sent");
@@ -82,7 +94,8 @@ struct ending *ending_new(struct run *run)
     ending->is_held = run->engine->holds_sends;
     ending->sends = run->sends;
     run->sends = NULL;
-    if (has_failed && run->hops < LIMIT_SEND_HOPS)
+    ending->why_not = why_not(run);
+    if (has_failed && !ending->why_not)
         add_targets(ending, project, NULL, "$errors");
     if (ending->target_count)
         ending->error_event = run_error_event(run);
@@ -111,6 +124,7 @@ void ending_free(struct ending *ending)
     }
     free(ending->targets);
     free(ending->error_event);
+    free(ending->why_not);
     free(ending->workflow);
     free(ending->emitter);
     free(ending);
@@ -153,6 +167,7 @@ static int put_emit(struct store_tx *tx, const struct ending *ending, struct sen
     int rc = put_event(tx, ending, send, &record, err);
     id_format("evt", record.id, id);
     json_set_string(send->record, "event_id", id);
+    send->is_long = size > EVENT_SHOWN;
     free(summary);
     free(event);
     return rc;
@@ -193,8 +208,11 @@ static int put_records(struct store_tx *tx, const struct ending *ending, struct 
         struct step_record step = {
             .run_id = ending->run_id, .position = s->position, .attempt = s->attempt};
         struct json *list = json_new_array();
-        for (; s && s->position == step.position && s->attempt == step.attempt; s = s->next)
-            (void)json_append(list, json_copy(s->record));
+        for (; s && s->position == step.position && s->attempt == step.attempt; s = s->next) {
+            struct json *record = json_append(list, json_copy(s->record));
+            if (s->is_long)
+                json_remove(record, "event");
+        }
         size_t size = 0;
         char *text = json_text(list, &size);
         step.sends = str_n(text, size);
@@ -224,6 +242,9 @@ int ending_apply(struct store_tx *tx, struct ending *ending, struct err *err)
 
 void ending_committed(struct engine *engine, const struct ending *ending)
 {
+    for (const struct send *s = ending->sends; s; s = s->next)
+        metrics_send(engine->metrics, json_get_c(s->record, "kind"),
+                     json_get_c(s->record, "state"));
     for (size_t i = 0; i < ending->target_count; i++)
         dispatcher_wake(engine, ending->targets[i].workflow);
     if (ending->has_deliveries)

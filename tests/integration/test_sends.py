@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 import time
+import urllib.request
 
 from harness import Project, eventually, post
 
@@ -109,6 +110,7 @@ steps:
     $.send.http({{ url: "{HERE}/bad" }}); throw new Error("it was too much")
 """)
     listen("told", "partly", "$errors")
+    code("long", "$.send.emit('x'.repeat(10000))")
     code("wrong", "$.send.http(steps.trigger.event)")
     code("mail", "$.send.email({ subject: 's', text: 't' })")
     checked = project.run("check")
@@ -175,6 +177,18 @@ steps:
     last = sends(project.json("runs", "-w", "echo")[0]["id"])
     assert last[0]["state"] == "refused" and "16 times already" in last[0]["error"], last
 
+    # ---- a long event is kept once: as the event
+    shown = sends(run("long")["id"])[0]
+    assert shown["state"] == "sent" and "event" not in shown and project.json("events", shown["event_id"])["event"] == "x" * 10000, shown
+
+    # ---- all of it is counted
+    with open(f"{project.dir}/.runnel/admin-token") as file:
+        token = file.read().strip()
+    with urllib.request.urlopen(urllib.request.Request(f"{project.ready['admin']}/metrics", headers={"authorization": f"Bearer {token}"})) as answer:
+        metrics = answer.read().decode()
+    assert 'runnel_sends_total{kind="emit",state="refused"} 1\n' in metrics and 'runnel_sends_total{kind="http",state="failed"} 1\n' in metrics, metrics
+    assert "runnel_sends_waiting 0\n" in metrics, metrics
+
     # ---- a failed run: what completed steps sent goes out, what the failing one sent does not; $errors
     got.clear()
     failed = run("partly")
@@ -216,6 +230,27 @@ steps:
     assert sends(done["id"])[0]["next_ms"] > time.time() * 1000, sends(done["id"])
     assert settled(run("http")["id"])[0]["state"] == "sent"
     project.stop()
+
+    # ---- at the quota an emit is refused, as an event from outside is, and the run says so
+    with open(f"{project.dir}/runnel.yaml") as file:
+        settings = file.read()
+    with open(f"{project.dir}/runnel.yaml", "w") as out:
+        out.write(settings.replace("store: 4GiB", "store: 3MiB"))
+    code("fill", "for (let i = 0; i < 60; i++) $.send.emit('x'.repeat(60000))")
+    listen("never", "fill", extra="settings: { throttle: { limit: 0 } }\n".replace("settings", "  namespace: n\nsettings"))
+    write("late", "triggers:\n- manual: true\nsteps:\n- namespace: hold\n  suspend: { timeout: 1h }\n"
+          "- namespace: send\n  language: python\n  code: |\n    def handler(pd):\n        pd.send.emit('too late')\n")
+    assert project.up()
+    late = start("late")
+    eventually("it waits", lambda: project.json("inspect", late)["status"] == "paused")
+    start("fill")
+    eventually("the store is full", lambda: project.api("status")["store"]["full"])
+    project.api(f"runs/{late}/resume", {}, "POST")
+    eventually("it is refused", lambda: "not emitted: the store is full" in open(f"{project.dir}/up.log").read())  # the run itself may be pruned already
+    assert events(source="workflows/late") == []
+    project.stop()
+    with open(f"{project.dir}/runnel.yaml", "w") as out:
+        out.write(settings)
 
     # ---- without a runtime: `runnel run` delivers what its run has sent, and leaves the rest
     got.clear()
