@@ -4,12 +4,13 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/map.h"
 #include "base/str.h"
 
 #include <unistd.h>
 
-enum { WORKFLOW, FROM_STEP, STATUS, SINCE, RATE, DRY_RUN, DIFF };
-enum { PAGE = 200, RUNS_MAX = 100000, RATE_MAX = 10000 };
+enum { WORKFLOW, FROM_STEP, STATUS, SINCE, AGAIN, RATE, DRY_RUN, DIFF };
+enum { PAGE = 1000, RUNS_MAX = 100000, RATE_MAX = 10000 };
 
 static const struct option_spec options[] = {
     [WORKFLOW] = {"--workflow", "ID", "one run: through this workflow; many: those of this one"},
@@ -17,6 +18,7 @@ static const struct option_spec options[] = {
                    "take over what came before this step (\"failed\": the one that failed)"},
     [STATUS] = {"--status", "STATUS", "many: runs that ended like this (failed, cancelled …)"},
     [SINCE] = {"--since", "TIME", "many: runs of the last 2h, 30m, 1d"},
+    [AGAIN] = {"--again", NULL, "many: also runs that were replayed already"},
     [RATE] = {"--rate", "N/s", "many: this many a second, or a minute (10/s, 30/m)"},
     [DRY_RUN] = {"--dry-run", NULL,
                  "call nobody: only say which, and with --diff what would differ"},
@@ -41,7 +43,30 @@ static int read_rate(const char *text, int64_t *ret_pause_ms, struct err *err)
     return 0;
 }
 
-/* The runs that the filter names, oldest first: replayed in the order in which they came. */
+/* Takes out of the list, newest first, what has another status or was replayed by a run in it. */
+static struct json **pick(struct json *newest_first, const char *status, size_t *ret_count,
+                          size_t *ret_left_out)
+{
+    struct map replayed = MAP_INIT;
+    struct json **runs = xcalloc(json_count(newest_first) + 1, sizeof(*runs));
+    for (struct json *run; (run = json_take_first(newest_first));) {
+        struct str of = json_get_text(run, "replay_of"), id = json_get_text(run, "id");
+        bool is_named = str_eq_c(json_get_text(run, "status"), status),
+             was_replayed = map_get(&replayed, id) != NULL;
+        if (of.len)
+            (void)map_put(&replayed, of, newest_first);
+        *ret_left_out += is_named && was_replayed;
+        if (is_named && !was_replayed)
+            runs[(*ret_count)++] = run;
+        else
+            json_free(run);
+    }
+    map_release(&replayed, NULL);
+    return runs;
+}
+
+/* The runs that the filter names, oldest first: replayed in the order in which they came. One that
+ * was replayed is left out unless --again: what became of its replay is what counts. */
 static int find_runs(struct client *client, const struct args *args, struct json **ret,
                      struct err *err)
 {
@@ -53,22 +78,32 @@ static int find_runs(struct client *client, const struct args *args, struct json
         since_ms = clock_now_ms() - since_ms;
     }
     const char *status = args->options[STATUS] ? args->options[STATUS] : "failed";
-    char *path = xasprintf("runs?limit=%d&status=%s&since=%lld%s%s", PAGE, status,
-                           (long long)since_ms, args->options[WORKFLOW] ? "&workflow=" : "",
-                           args->options[WORKFLOW] ? args->options[WORKFLOW] : "");
+    char since[24], page[24];
+    (void)snprintf(since, sizeof(since), "%lld", (long long)since_ms);
+    (void)snprintf(page, sizeof(page), "%d", PAGE);
+    char *path =
+        client_path("runs", "limit", page, "since", since, "workflow", args->options[WORKFLOW],
+                    "status", args->options[AGAIN] ? status : NULL, NULL);
     struct json *newest_first = NULL;
     int rc = client_get_all(client, path, RUNS_MAX, &newest_first, err);
     free(path);
     if (rc)
         return rc;
-    size_t count = json_count(newest_first), n = 0;
-    struct json **runs = xcalloc(count + 1, sizeof(*runs));
-    for (struct json *run; (run = json_take_first(newest_first));)
-        runs[n++] = run;
+    size_t count = 0, left_out = 0;
+    struct json **runs = NULL;
+    if (args->options[AGAIN]) {
+        runs = xcalloc(json_count(newest_first) + 1, sizeof(*runs));
+        for (struct json *run; (run = json_take_first(newest_first));)
+            runs[count++] = run;
+    } else {
+        runs = pick(newest_first, status, &count, &left_out);
+    }
     *ret = newest_first; /* empty now */
-    while (n)
-        (void)json_append(*ret, runs[--n]);
+    while (count)
+        (void)json_append(*ret, runs[--count]);
     free(runs);
+    if (left_out && !args->is_json)
+        fprintf(stderr, "%zu left out, replayed already (--again takes them, too)\n", left_out);
     return 0;
 }
 
@@ -211,7 +246,9 @@ const struct command command_replay = {
     .name = "replay",
     .usage = "[RUN|EVENT] [--status STATUS] [--since TIME] [--from-step PATH] [--rate N/s]",
     .summary = "run past events again, through the newest version of the workflow",
-    .help = "One run or event, or every run that the filter names, oldest first.",
+    .help =
+        "One run or event, or every run that the filter names, oldest first. Of many, those that "
+        "were replayed already\nare left out, unless --again: it is their replay that counts.",
     .examples =
         "runnel replay run_1m886yaz60000\n"
         "runnel replay run_1m886yaz60000 --from-step failed\n"

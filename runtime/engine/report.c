@@ -316,6 +316,10 @@ struct json *report_queued(const struct queue_entry *entry)
     json_set_string(item, "status", "queued");
     set_id(item, "event", "evt", entry->event_id);
     set_time(item, "created", id_ms(entry->run_id));
+    struct json *detail = NULL;
+    if (entry->detail.len && json_parse(entry->detail, &detail, NULL) == 0)
+        json_set_string(item, "replay_of", json_get_c(detail, "replay_of"));
+    json_free(detail);
     return item;
 }
 

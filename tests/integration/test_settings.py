@@ -154,6 +154,18 @@ try:
         steps = project.json("inspect", r["run"])["steps"]
         assert [s["path"] for s in steps] == ["one", "bad"] and steps[0].get("replayed") and not steps[1].get("replayed"), steps
 
+    # what was replayed is not replayed a second time, unless told so; a replay that failed is one to replay
+    done = project.run("replay", "--status", "failed", "--workflow", "two", "--since", "1h")
+    assert "3 left out, replayed already" in done.stderr and "no such runs" in done.stderr, done
+    with open(f"{project.dir}/workflows/two.yaml", "w") as file:
+        file.write(WORKFLOWS["two"])
+    project.api("reload", {})
+    again = json.loads(project.run("replay", "--status", "failed", "--workflow", "two", "--again", "--json").stdout)
+    assert len(again) == 3
+    eventually("they failed again", lambda: len(project.json("runs", "--workflow", "two", "--status", "failed")) == 6)
+    dry = json.loads(project.run("replay", "--status", "failed", "--workflow", "two", "--dry-run", "--json").stdout)
+    assert {r["id"] for r in dry} == {r["run"] for r in again}, dry
+
     # ten thousand delays: little memory, and in time after a restart
     project.stop()
     ready = project.up()
