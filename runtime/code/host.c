@@ -263,6 +263,7 @@ static void run_bash(struct exchange *x, const struct json *request, struct chil
     json_free(inputs);
     if (x->files) {
         env_add(env, "RUNNEL_FILES", str_from(x->files));
+        env_add(env, "STASH_DIR", str_from(x->files));
         if (!env_has(env, "TMPDIR"))
             env_add(env, "TMPDIR", str_from(x->files));
     }

@@ -160,7 +160,7 @@ async function loadComponent(call, code) {
 // ---- files of the run
 const hasOwnTmpDir = process.env.TMPDIR !== undefined;
 function enterFiles({ dir }) {
-  process.env.RUNNEL_FILES = dir;
+  process.env.RUNNEL_FILES = process.env.STASH_DIR = dir; // the second: components of Pipedream, which take it for /tmp
   if (!hasOwnTmpDir) process.env.TMPDIR = dir;
 }
 function pathIn(dir, name) { // "/tmp/x" is what Pipedream's code calls it

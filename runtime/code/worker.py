@@ -240,7 +240,7 @@ _has_own_tmpdir = "TMPDIR" in os.environ
 
 
 def enter_files(folder):
-    os.environ["RUNNEL_FILES"] = folder
+    os.environ["RUNNEL_FILES"] = os.environ["STASH_DIR"] = folder  # the second: code of Pipedream, which takes it for /tmp
     if not _has_own_tmpdir:
         os.environ["TMPDIR"] = folder
         if "tempfile" in sys.modules:

@@ -23,7 +23,7 @@ READ = ("read", "bash", 'echo "text=$(cat "$RUNNEL_FILES/kept.txt")" >> "$PIPEDR
 ONCE = "    retry: { attempts: 1 }\n"
 WORKFLOWS = {
     "shared": workflow(
-        ("bash", "bash", 'echo "from bash" > "$RUNNEL_FILES/kept.txt"; t=$(mktemp); echo "tmp=$t" >> "$PIPEDREAM_EXPORTS"'),
+        ("bash", "bash", 'echo "from bash" > "$RUNNEL_FILES/kept.txt"; t=$(mktemp); echo "tmp=$t" >> "$PIPEDREAM_EXPORTS"; [ "$STASH_DIR" = "$RUNNEL_FILES" ]'),
         ("node", "node", """
 const fs = await import("node:fs"), os = await import("node:os");
 const refused = [];
@@ -34,7 +34,7 @@ for (const bad of ["../kept.txt", "/etc/passwd", "/tmp/../x", "link/passwd"]) {
 }
 fs.rmSync($.files.path() + "/link");
 const copy = await $.files.open("/tmp/copy.txt").fromFile($.files.path("kept.txt"));
-return { refused, tmpdir: os.tmpdir(), dir: $.files.path(), text: await $.files.openDescriptor(JSON.parse(JSON.stringify(copy))).toEncodedString() };
+return { refused, tmpdir: os.tmpdir(), stash: `${process.env.STASH_DIR || "/tmp"}`, dir: $.files.path(), text: await $.files.openDescriptor(JSON.parse(JSON.stringify(copy))).toEncodedString() };
 """),
         ("python", "python", """
 import os, tempfile
@@ -84,7 +84,7 @@ def test_shared(project):
     folder = f"{os.path.realpath(project.dir)}/.runnel/files/{result['id']}"
     node, python = (exports(result, name)["$return_value"] for name in ("node", "python"))
     assert exports(result, "bash")["tmp"].startswith(folder + "/"), exports(result, "bash")
-    assert (node["dir"], node["tmpdir"], python["tmpdir"]) == (folder,) * 3, (node, python)
+    assert (node["dir"], node["tmpdir"], node["stash"], python["tmpdir"]) == (folder,) * 4, (node, python)
     assert (node["text"], python["text"]) == ("from bash\n",) * 2, (node, python)
     assert stat.S_IMODE(python["mode"]) == 0o700, oct(python["mode"])
     for refused, count in ((node["refused"], 4), (python["refused"], 3)):
