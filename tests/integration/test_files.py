@@ -135,17 +135,33 @@ def test_kill(project):
     project.stop()
 
 
+ROWS = "item,count,price\r\n\"tea, green\",2,3.50\r\ncups,4,1.25\r\n"
+FORM = f'--x\r\nContent-Disposition: form-data; name="orders"; filename="../../my orders.csv"\r\nContent-Type: text/csv\r\n\r\n{ROWS}\r\n--x--\r\n'
+
+
+def send_form(project):
+    url = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "orders")
+    assert post(url, FORM, {"content-type": "multipart/form-data; boundary=x"})[0] == 200
+
+
+def ended(project, count):
+    runs = []
+
+    def have_ended():
+        runs[:] = project.json("runs", "--workflow", "orders")
+        return len(runs) == count and all(r["status"] in ("succeeded", "failed") for r in runs)
+    eventually("the run ends", have_ended)
+    run = project.json("inspect", runs[0]["id"])
+    assert run["status"] == "succeeded", run["error"]
+    return run
+
+
 def test_sample(project):
     """A file comes in with a form, goes through the run's folder, and leaves as an attachment."""
     shutil.copy(SAMPLE, f"{project.dir}/workflows/orders.yaml")
     assert project.up()
-    url = next(e["url"] for e in project.json("endpoints") if e["workflow"] == "orders")
-    rows = "item,count,price\r\n\"tea, green\",2,3.50\r\ncups,4,1.25\r\n"
-    form = f'--x\r\nContent-Disposition: form-data; name="orders"; filename="../../my orders.csv"\r\nContent-Type: text/csv\r\n\r\n{rows}\r\n--x--\r\n'
-    assert post(url, form, {"content-type": "multipart/form-data; boundary=x"})[0] == 200
-    eventually("the run ends", lambda: [r for r in project.json("runs", "--workflow", "orders") if r["status"] in ("succeeded", "failed")])
-    run = project.json("inspect", project.json("runs", "--workflow", "orders")[0]["id"])
-    assert run["status"] == "succeeded", run["error"]
+    send_form(project)
+    run = ended(project, 1)
     assert exports(run, "save")["$return_value"] == ["orders.csv", f"{os.path.realpath(project.dir)}/.runnel/files/{run['id']}/orders.csv"], exports(run, "save")
     assert exports(run, "read")["$return_value"] == [{"item": "tea, green", "count": "2", "price": "3.50"}, {"item": "cups", "count": "4", "price": "1.25"}]
     message = project.received("discord")[-1]
@@ -154,6 +170,21 @@ def test_sample(project):
     assert exports(run, "post")["$return_value"]["attachments"] == message["attachments"]
     eventually("its folder goes", lambda: folders(project) == [])
     project.stop()
+
+
+def test_sample_killed(project):
+    """The same, killed behind each of the steps: what it had written and what nobody knew the end of."""
+    for number in range(1, 5):
+        assert project.up(fault=f"step.after_call:{number}")
+        send_form(project)
+        project.up_process.wait(60)
+        assert len(folders(project)) == 1, folders(project)
+        assert project.up()
+        run = ended(project, 1 + number)
+        assert len([s for s in run["steps"] if s["status"] == "unknown"]) == 1, run["steps"]
+        assert project.received("discord")[-1]["attachments"][0]["size"] == 93
+        eventually("its folder goes", lambda: folders(project) == [])
+        project.stop()
 
 
 def main():
@@ -167,7 +198,7 @@ def main():
         for name, text in WORKFLOWS.items():
             with open(f"{project.dir}/workflows/{name}.yaml", "w") as out:
                 out.write(text)
-        for test in (test_shared, test_limits, test_kill, test_sample):
+        for test in (test_shared, test_limits, test_kill, test_sample, test_sample_killed):
             test(project)
             print(test.__name__, "ok", flush=True)
     finally:

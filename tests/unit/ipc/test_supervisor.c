@@ -30,7 +30,7 @@ struct waited {
     pthread_cond_t changed;
     int ended, logs;
     int code;
-    bool was_host_lost, has_frame;
+    bool was_host_lost, has_run_out, has_frame;
     char json[256], text[ERR_TEXT_MAX], log[128];
     size_t section_size;
     uint64_t id;
@@ -50,6 +50,7 @@ static void on_done(void *ctx, const struct call_result *result)
     waited->ended++;
     waited->code = result->code;
     waited->was_host_lost = result->was_host_lost;
+    waited->has_run_out = result->has_run_out;
     waited->has_frame = result->frame != NULL;
     (void)snprintf(waited->text, sizeof(waited->text), "%s", result->err.text);
     if (result->frame) {
@@ -450,7 +451,15 @@ static void test_memory_limit(void **state)
     struct waited call;
     assert_int_equal(run_call(host, &call, "alloc", LONG_MS), RN_EUNKNOWN);
     assert_non_null(strstr(call.text, "ran out of memory (limit 64 MiB)"));
+    assert_true(call.was_host_lost && call.has_run_out);
     assert_int_equal(run_call(host, &call, "echo", LONG_MS), 0);
+    assert_false(call.has_run_out);
+    struct waited held; /* of two calls nobody knows whose fault it is */
+    start_call(host, &held, "wait", LONG_MS);
+    await_begin(&held);
+    assert_int_equal(run_call(host, &call, "alloc", LONG_MS), RN_EUNKNOWN);
+    assert_int_equal(await_end(&held), RN_EUNKNOWN);
+    assert_false(call.has_run_out || held.has_run_out);
 #endif
 }
 
