@@ -14,6 +14,38 @@ static int list(const struct args *args)
                     "no plugin was found: `runnel doctor` says where they are looked for");
 }
 
+/* What the table has no room for: the values that a prop may have. */
+static void print_choices(const struct json *props)
+{
+    for (const struct json *p = json_first(props); p; p = json_next(p)) {
+        const struct json *options = json_get(p, "options");
+        if (!json_count(options))
+            continue;
+        printf("\n%s is one of\n", json_get_c(p, "name"));
+        for (const struct json *o = json_first(options); o; o = json_next(o)) {
+            const struct json *value = json_is(o, JSON_OBJECT) ? json_get(o, "value") : o;
+            const char *label = json_is(o, JSON_OBJECT) ? json_get_c(o, "label") : NULL;
+            char *text = json_c(value) ? xstrdup(json_c(value)) : json_text(value, NULL);
+            char *line =
+                xasprintf("%-24s  %s%s%s", text, out_dim(), label ? label : "", out_reset());
+            printf("  %s\n", line);
+            free(line);
+            free(text);
+        }
+    }
+}
+
+static char *need_of(const struct json *prop)
+{
+    if (!json_get_bool(prop, "optional", false))
+        return xstrdup("required");
+    const struct json *value = json_get(prop, "default");
+    char *text = value ? json_text(value, NULL) : NULL,
+         *need = text && strlen(text) <= 24 ? xasprintf("= %s", text) : xstrdup("");
+    free(text);
+    return need;
+}
+
 static int show(const struct args *args)
 {
     struct client *client = client_open(args->project, true);
@@ -33,14 +65,18 @@ static int show(const struct args *args)
         static const struct column columns[] = {
             {"PROP", "name"}, {"TYPE", "type"}, {"", "needed"}, {"DESCRIPTION", "description"}};
         struct json *props = json_copy(json_get(component, "props"));
-        for (struct json *p = json_first_mut(props); p; p = json_next_mut(p))
-            json_set_string(p, "needed", json_get_bool(p, "optional", false) ? "" : "required");
+        for (struct json *p = json_first_mut(props); p; p = json_next_mut(p)) {
+            char *need = need_of(p);
+            json_set_string(p, "needed", need);
+            free(need);
+        }
         printf("%s%s@%s%s  %s (%s)\n", out_bold(), json_get_c(component, "key"),
                json_get_c(component, "version"), out_reset(), json_get_c(component, "name"),
                json_get_c(component, "type"));
         out_lines("", json_get_c(component, "description"));
         printf("\n");
         out_table(props, columns, COUNT_OF(columns));
+        print_choices(props);
         json_free(props);
     }
     json_free(component);

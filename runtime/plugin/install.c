@@ -241,6 +241,11 @@ int catalog_install(const char *data_dir, const char *file, struct json **ret_de
     rc = rc ? rc : plugin_describe_file(to, &description, err);
     if (rc) {
         (void)unlink(to);
+        if (err && str_starts(str_from(err->text), to)) { /* the user knows it by another name */
+            char *text = xasprintf("%s%s", file, err->text + strlen(to));
+            (void)err_set(err, rc, "%s", text);
+            free(text);
+        }
     } else {
         struct json *index = install_index(data_dir);
         json_set_string(index, json_get_c(description, "name"), sha256);

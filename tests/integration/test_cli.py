@@ -160,7 +160,9 @@ try:
     shown = call("components", "show", "discord_webhook-send-message").stdout
     assert "discord_webhook-send-message@" in shown and "allowedMentions" in shown and "required" in shown
     assert "did you mean" in call("components", "show", "discord_webhook-send-mesage", code=1).stderr
-    call("components", "install", "event.json", code=1)
+    assert "event.json is no shared object" in call("components", "install", "event.json", code=1).stderr
+    shown = call("components", "show", "filter-continue-based-on-condition").stdout
+    assert "condition is one of" in shown and "  GREATER_THAN_EQUALS  " in shown and "= false" in shown, shown
 
     # accounts: answers line by line where there is no terminal; values are never shown
     done = call("accounts", "add", "second-discord", "--app", "discord_webhook", "--method", "1",
