@@ -14,6 +14,7 @@ int data_totals_get(struct store_reader reader, struct str store, struct data_to
     ret->count = get_u64(raw.ptr);
     ret->bytes = get_u64(raw.ptr + 8);
     ret->place = raw.len >= 24 ? get_u64(raw.ptr + 16) : 0;
+    ret->is_new = ret->count == 0;
     return 0;
 }
 
@@ -21,6 +22,8 @@ int data_totals_put(struct store_tx *tx, struct str store, const struct data_tot
                     struct err *err)
 {
     unsigned char raw[24];
+    if (totals->count == 0 && totals->place == 0)
+        return kv_delete(tx, DATA_SPACE_STORES, store, err);
     put_u64(raw, totals->count);
     put_u64(raw + 8, totals->bytes);
     put_u64(raw + 16, totals->place);

@@ -12,7 +12,8 @@
 
 enum { DATA_PLACES = 16 };
 
-/* What a store holds, with what is over and not swept; and which of its spaces holds it. */
+/* What a store holds, with what is over and not swept; and which of its spaces holds it. One that holds
+ * nothing is none, and has a record only as long as it is not at its first place. */
 struct data_totals {
     bool is_new;
     uint64_t count, bytes, place;

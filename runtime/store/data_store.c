@@ -123,8 +123,7 @@ int data_read(struct store_reader reader, const struct data_request *request,
 static int count_store(void *ctx, struct str key, struct str value)
 {
     (void)key;
-    (void)value;
-    ++*(size_t *)ctx;
+    *(size_t *)ctx += value.len >= 16 && get_u64(value.ptr) > 0;
     return 0;
 }
 
@@ -276,8 +275,10 @@ struct each {
 static int each_store(void *ctx, struct str key, struct str value)
 {
     const struct each *each = ctx;
-    return value.len >= 16 ? each->each(each->ctx, key, get_u64(value.ptr), get_u64(value.ptr + 8))
-                           : RN_EPROTOCOL;
+    if (value.len < 16)
+        return RN_EPROTOCOL;
+    uint64_t count = get_u64(value.ptr);
+    return count ? each->each(each->ctx, key, count, get_u64(value.ptr + 8)) : 0;
 }
 
 int data_each(struct store_reader reader,

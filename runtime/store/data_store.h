@@ -70,7 +70,7 @@ int data_sweep(struct store_tx *tx, int64_t now_ms, size_t budget, bool *ret_has
 int data_drain(struct store_tx *tx, size_t budget, bool *ret_has_more, struct err *err) MUST_USE;
 /* Whether there is anything for the two. */
 bool data_has_old(struct store_reader reader, int64_t now_ms);
-/* Every store there has been. */
+/* Every store that holds something. */
 int data_each(struct store_reader reader,
               int (*each)(void *ctx, struct str store, uint64_t count, uint64_t bytes), void *ctx);
 

@@ -167,6 +167,22 @@ int data_empty(struct store_tx *tx, struct str store, struct data_totals *totals
     return rc ? rc : data_totals_put(tx, store, totals, err);
 }
 
+/* A store that holds nothing goes back to its first place where that is empty, and so is forgotten. */
+static int go_home(struct store_tx *tx, struct str store, struct err *err)
+{
+    struct data_totals totals;
+    struct str raw;
+    struct data_space home = data_space_of(store, 0);
+    int rc = data_totals_get(STORE_TX(tx), store, &totals);
+    if (rc)
+        return err_set(err, rc, "the data store cannot be read");
+    if (totals.count || kv_get(STORE_TX(tx), DATA_SPACE_DROPPED, str_from(dropped_key(&home)),
+                               &raw) != RN_ENOTFOUND)
+        return 0;
+    totals = (struct data_totals){.place = 0};
+    return data_totals_put(tx, store, &totals, err);
+}
+
 struct first {
     char name[16 + LIMIT_DATA_NAME];
     size_t count;
@@ -197,6 +213,8 @@ int data_drain(struct store_tx *tx, size_t budget, bool *ret_has_more, struct er
     rc = remove_piece(tx, first.name, store, budget, false, &has_more, err);
     if (!rc && !has_more)
         rc = kv_delete(tx, DATA_SPACE_DROPPED, key, err);
+    if (!rc && !has_more)
+        rc = go_home(tx, store, err);
     *ret_has_more = has_more || first.count > 1;
     return rc;
 }

@@ -249,6 +249,15 @@ static void full_stores_take_no_more(void **state)
     struct data_request request = asking(DATA_SET, "k", "1");
     request.store = STR("one-too-many");
     must_fail(f, request, RN_ETOOBIG, "256 data stores already");
+
+    /* One that holds nothing is none. */
+    request = asking(DATA_DELETE, "k", NULL);
+    request.store = STR("store-7");
+    (void)must_do(f, request);
+    request = asking(DATA_SET, "k", "1");
+    request.store = STR("one-too-many");
+    (void)must_do(f, request);
+    assert_int_equal(count_of(f, DATA_SPACE_STORES), LIMIT_DATA_STORES);
 }
 
 static void pages_hold_each_record_once(void **state)
@@ -363,10 +372,21 @@ static void a_large_store_is_empty_at_once(void **state)
     assert_false(has_old(f, NOW));
     must_hold(f, "key-000001", "7", NOW);
     assert_int_equal(count_of(f, "data/visits"), 0);
+    assert_int_equal(count_of(f, "data/visits/1"), 1);
     assert_int_equal(count_of(f, DATA_SPACE_EXPIRY), 1);
     struct old old = {.now_ms = NOW + 1000, .budget = 10};
     must_run(f->store, apply_sweep, &old);
     assert_int_equal(totals_of(f, NULL), 0);
+    must_be_exact(f->store);
+
+    /* Emptied and drained, it is forgotten; what comes then is at home again. */
+    fill(f, MANY, 0);
+    (void)must_do(f, asking(DATA_CLEAR, NULL, NULL));
+    assert_int_equal(count_of(f, DATA_SPACE_STORES), 1);
+    (void)drain_all(f, 1000);
+    assert_int_equal(count_of(f, DATA_SPACE_STORES), 0);
+    set(f, "again", "1", 0);
+    assert_int_equal(count_of(f, "data/visits"), 1);
     must_be_exact(f->store);
 }
 
