@@ -45,7 +45,8 @@ int check_load(const struct args *args, struct catalog **ret_catalog, struct pro
                                       .catalog = *ret_catalog,
                                       .accounts = find_account,
                                       .accounts_ctx = accounts,
-                                      .expressions = expressions};
+                                      .expressions = expressions,
+                                      .checks_code = true};
     rc = project_load(&options, ret, problems, err);
     expr_engine_free(expressions);
     supervisor_free(supervisor, 0);
@@ -115,7 +116,8 @@ const struct command command_check = {
     .usage = "[DIR]",
     .summary = "find every mistake in the project's files, without deploying anything",
     .help = "Prints file:line:column, what is wrong and the nearest right name. Exits with 1 if "
-            "there is an error;\nwarnings alone are no error.",
+            "there is an error;\nwarnings alone are no error. The code of code steps is parsed by "
+            "node, python and bash, where they\nare there, and not run.",
     .examples = "runnel check\n"
                 "runnel check --json | jq -r '.[].text'",
     .max_args = 1,

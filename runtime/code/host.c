@@ -2,6 +2,7 @@
 #include "code/bash.h"
 #include "code/exchange.h"
 #include "code/pool.h"
+#include "code/worker.h"
 
 #include "base/clock.h"
 #include "base/folder.h"
@@ -12,17 +13,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-__asm__(".section .rodata\n"
-        "code_node_worker:\n"
-        ".incbin \"" RUNNEL_CODE_DIR "/worker.mjs\"\n"
-        ".byte 0\n"
-        "code_python_worker:\n"
-        ".incbin \"" RUNNEL_CODE_DIR "/worker.py\"\n"
-        ".byte 0\n"
-        ".previous\n");
-
-extern const char code_node_worker[], code_python_worker[];
 
 enum {
     THREADS = 64,

@@ -121,12 +121,13 @@ function compileModule(name, text, options) {
   }
 }
 // Plain code is a script, compiled once and run anew: a microsecond.
+const PLAIN_HEAD = '"use strict";(async function ({ steps, $ }) {';
 const scripts = new Map();
 function plainFunction(call, code, base) {
-  const key = `${call.name}\n${code}`, before = '"use strict";(async function ({ steps, $ }) {';
+  const key = `${call.name}\n${code}`;
   let script = scripts.get(key);
   if (!script) {
-    script = new vm.Script(`${before}${code}\n})`, { filename: call.name, columnOffset: -before.length,
+    script = new vm.Script(`${PLAIN_HEAD}${code}\n})`, { filename: call.name, columnOffset: -PLAIN_HEAD.length,
       importModuleDynamically: (specifier) => outsideModule(specifier, base) });
     if (scripts.size >= 64) scripts.delete(scripts.keys().next().value);
     scripts.set(key, script);
@@ -412,6 +413,24 @@ for (const name of ["uncaughtException", "unhandledRejection"])
     if (current) fail(current, error, true);
     else console.error(error);
   });
+
+// ---- `runnel check`: code that is only parsed. [code, …] comes in, [null | {text, line, column}, …] goes out
+function checkOne(code) {
+  const name = "code", plain = !isModule(code);
+  try {
+    if (plain) new vm.Script(`${PLAIN_HEAD}${code}\n})`, { filename: name, columnOffset: -PLAIN_HEAD.length });
+    else compileModule(name, asModule(code), { identifier: name });
+    return null;
+  } catch (error) {
+    // "code:3", the line, and where in it: "   ^^^"
+    const [place, , marks = ""] = String(error.stack).split("\n"), line = Number(/^code:(\d+)/.exec(place)?.[1] ?? 0), at = marks.search(/\^/);
+    return { text: `${error.name}: ${error.message}`, line, column: line > 1 && at >= 0 ? at + 1 : 0 }; // the first line is behind a head of ours
+  }
+}
+if (process.argv.includes("--check")) {
+  fs.writeSync(1, stringify(JSON.parse(fs.readFileSync(0, "utf8")).map(checkOne)));
+  process.exit(0);
+}
 
 // ---- the socket
 const socket = new net.Socket({ fd: 3 });

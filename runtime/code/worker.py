@@ -380,6 +380,31 @@ def send(number, *parts):
     channel.sendall(struct.pack("<5I", number, *lengths) + b"".join(parts))
 
 
+# ---- `runnel check`: code that is only parsed. [code, …] comes in, [null | {text, line, column}, …] goes out
+def binds_handler(node):
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return any((alias.asname or alias.name) in ("handler", "*") for alias in node.names)
+    return getattr(node, "name", getattr(node, "id", None)) == "handler"
+
+
+def check_one(code):
+    try:
+        tree = compile(code, "code", "exec", ast.PyCF_ONLY_AST)
+    except SyntaxError as error:
+        return {"text": f"{type(error).__name__}: {error.msg}", "line": error.lineno or 0, "column": error.offset or 0}
+    except (ValueError, RecursionError, MemoryError) as error:
+        return {"text": f"{type(error).__name__}: {error}"}
+    if not any(binds_handler(node) for node in ast.walk(tree)):
+        return {"text": "the code defines no `def handler(pd):`"}
+    return None
+
+
+if sys.argv[1:] == ["--check"]:
+    import ast
+
+    json.dump([check_one(code) for code in json.load(sys.stdin)], sys.stdout)
+    sys.exit(0)
+
 channel = socket.socket(fileno=3)
 channel.set_inheritable(False)
 sys.stdout.reconfigure(line_buffering=True)

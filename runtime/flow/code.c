@@ -4,6 +4,9 @@
  * comment line each (`#runnel:file {"path":…,"text":…}`), so that what is kept of a version is one
  * text, its hash covers the code, and a diff shows what has changed. */
 #include "flow/load.h"
+#include "flow/yaml.h"
+
+#include "code/syntax.h"
 
 #include <limits.h>
 
@@ -252,6 +255,14 @@ static void read_props(struct steps_reader *reader, const struct json *item, str
 
 /* ---- the step */
 
+static void note_place(struct file *file, const struct code *code, const struct json *text)
+{
+    if (!file->load->checks_code || !code->text[0])
+        return;
+    file->codes = xrealloc(file->codes, (file->code_count + 1) * sizeof(*file->codes));
+    file->codes[file->code_count++] = (struct code_place){.code = code, .text = text};
+}
+
 static bool is_path(const struct json *uses)
 {
     return str_starts(json_str(uses), "./") || str_starts(json_str(uses), "../");
@@ -294,7 +305,56 @@ bool code_step_read(struct steps_reader *reader, const struct json *item, struct
         step->code->name = xasprintf("%s:%s", file->name, step->namespace_ ? step->namespace_ : "");
     if (!step->code->text)
         step->code->text = xstrdup("");
+    note_place(file, step->code, text);
     return true;
+}
+
+/* ---- parsing the code */
+
+static size_t offset_of(struct str text, size_t line, size_t column)
+{
+    struct str rest = text, part = text;
+    while (line-- && str_cut(&rest, '\n', &part)) {
+    }
+    size_t start = (size_t)(part.ptr - text.ptr);
+    return start + (column && column <= part.len + 1 ? column - 1 : 0);
+}
+
+static void say_syntax(struct file *file, const struct code_place *place,
+                       const struct syntax_check *check)
+{
+    const struct code *code = place->code;
+    if (!place->text) {
+        problem_add(file->load->problems, code->file, (int)check->line, (int)check->column, "%s",
+                    check->error);
+        return;
+    }
+    struct yaml_place at = yaml_place_of(file->doc, place->text, false);
+    if (check->line)
+        at = yaml_place_in(file->doc, place->text,
+                           offset_of(check->text, check->line, check->column));
+    problem_add(file->load->problems, file->name, at.line, at.column, "the step's code: %s",
+                check->error);
+}
+
+void code_check_syntax(struct file *file)
+{
+    size_t count = file->load->checks_code ? file->code_count : 0;
+    struct syntax_check *checks = xcalloc(count + 1, sizeof(*checks));
+    for (size_t i = 0; i < count; i++)
+        checks[i] = (struct syntax_check){.language = file->codes[i].code->language,
+                                          .text = str_from(file->codes[i].code->text)};
+    if (count)
+        syntax_check_all(file->load->project->dir, checks, count);
+    for (size_t i = 0; i < count; i++) {
+        if (checks[i].error)
+            say_syntax(file, &file->codes[i], &checks[i]);
+        free(checks[i].error);
+    }
+    free(checks);
+    free(file->codes);
+    file->codes = NULL;
+    file->code_count = 0;
 }
 
 void code_free(struct code *code)

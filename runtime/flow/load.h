@@ -25,6 +25,7 @@ struct load {
     account_lookup accounts;
     void *accounts_ctx;
     struct expr_engine *expressions; /* or NULL */
+    bool checks_code;                /* asks the interpreters whether code can be parsed */
     const char *draft_of;            /* the file that has this text instead; NULL: none */
     struct str draft;
     /* a text kept earlier: what is gone meanwhile (components, accounts) is no problem */
@@ -42,6 +43,14 @@ struct file {
     const char *name; /* as problems show it */
     struct yaml_doc *doc;
     const struct json *env; /* a workflow's own variables; NULL: none */
+    struct code_place *codes;
+    size_t code_count;
+};
+
+/* Where the code of a step is written. */
+struct code_place {
+    const struct code *code;
+    const struct json *text; /* in the file; NULL: in a file of its own */
 };
 
 /* project_load() with a lookup of the caller's. */
@@ -216,6 +225,8 @@ struct expr_template *template_read(struct steps_reader *reader, const struct js
 bool block_read(struct steps_reader *reader, const struct json *item, struct step *step);
 /* The same for a code step (code.c). */
 bool code_step_read(struct steps_reader *reader, const struct json *item, struct step *step);
+/* Has the code of the file's steps parsed, if the load wants that. While the document is there. */
+void code_check_syntax(struct file *file);
 void code_free(struct code *code); /* NULL is fine */
 /* The same for workflow, delay, suspend, respond and end (flow_steps.c). */
 bool flow_step_read(struct steps_reader *reader, const struct json *item, struct step *step);

@@ -232,6 +232,7 @@ int project_load_with(const struct project_options *options, const struct lookup
                         .accounts = options->accounts,
                         .accounts_ctx = options->accounts_ctx,
                         .expressions = options->expressions,
+                        .checks_code = options->checks_code,
                         .broken_sources = MAP_INIT,
                         .env_names = MAP_INIT,
                         .dotenv = json_new_object(),

@@ -63,6 +63,7 @@ struct workflow *workflow_read(struct load *load, const char *id, const char *na
     file.doc = yaml_parse(name, text, load->problems);
     if (file.doc)
         read_root(&file, yaml_root(file.doc), workflow);
+    code_check_syntax(&file);
     yaml_free(file.doc);
     char hex[CRYPTO_HEX_MAX]; /* of the code files, too */
     crypto_hash_hex(CRYPTO_SHA256, str_from(workflow->text), hex);

@@ -51,6 +51,40 @@ MISTAKES = [
     (E, "GOOGLE_TOKEN=sandbox-token\n", "", "${GOOGLE_TOKEN} has no value"),
 ]
 
+CODE = """triggers: [{ namespace: hand, manual: true }]
+steps:
+  - { namespace: good, language: node, code: "await 1; return { a: steps.trigger }" }
+  - { namespace: fine, language: python, code: "from os import path as handler" }
+  - namespace: plain
+    language: node
+    code: |
+      const x = 1;
+      return x +* 2;
+  - namespace: module
+    language: node
+    code: |
+      import fs from "node:fs";
+      export default defineComponent({
+        async run({ steps, $ }) {
+          const y = = 2;
+        },
+      });
+  - namespace: snake
+    language: python
+    code: |
+      def handler(pd):
+          return 1 +
+  - { namespace: nothing, language: python, code: "x = 1" }
+  - namespace: shell
+    language: bash
+    code: |
+      echo hi
+      )
+  - { namespace: file, uses: ./entry.js }
+"""
+CODE_PLACES = [("workflows/code.yaml", 9, 17), ("workflows/code.yaml", 16, 21), ("workflows/code.yaml", 23, 21), ("workflows/code.yaml", 24, 51),
+               ("workflows/code.yaml", 29, 7), ("workflows/entry.js", 3, 7)]
+
 
 def check():
     done = subprocess.run([RUNNEL, "check", "--json"], cwd=project, capture_output=True, text=True, timeout=120)
@@ -71,6 +105,14 @@ try:
         assert says in errors[0]["text"] and errors[0]["line"] > 0 and errors[0]["column"] > 0, (new, errors)
         with open(f"{project}/{name}", "w") as file:
             file.write(texts[name])
+    # Code that its interpreter cannot parse, where it is wrong: the place in the file, not in the code.
+    with open(f"{project}/workflows/code.yaml", "w") as file:
+        file.write(CODE)
+    with open(f"{project}/workflows/entry.js", "w") as file:
+        file.write("// a file of its own\nexport default { run() { return 1 } }\nconst = 2;\n")
+    code, problems = check()
+    assert code == 1 and [(p["file"], p["line"], p["column"]) for p in problems] == CODE_PLACES, problems
+    assert [p for p in problems if "SyntaxError: invalid syntax" in p["text"]] and [p for p in problems if "no `def handler(pd):`" in p["text"]], problems
     print(f"check: good ({len(MISTAKES)} mistakes)")
 finally:
     shutil.rmtree(project, ignore_errors=True)
