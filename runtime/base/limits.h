@@ -119,7 +119,7 @@
 #define LIMIT_DATA_TTL_MS (3660ll * 86400000)
 
 /* what runs send ($.send) */
-#define LIMIT_SENDS 1000            /* of a run */
+#define LIMIT_SENDS 10000           /* of a run */
 #define LIMIT_SEND_BYTES MIB(16)    /* of a run, all together, as JSON */
 #define LIMIT_SEND_MS 5000          /* one try, redirects and all */
 #define LIMIT_SEND_ANSWER MIB(1)    /* more of an answer is not read */

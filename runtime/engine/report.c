@@ -387,22 +387,33 @@ static int each_step(void *ctx, const struct step_record *record)
     return 0;
 }
 
-/* What came of a send, into the step's list of them. Both come in the order of the steps: *ctx is
- * the step of the one before. */
+/* Where each_outcome() is: outcomes come in the order of the steps and of their sends. */
+struct outcomes {
+    struct json *step, *send;
+    uint32_t index; /* of the send */
+};
+
+/* What came of a send, into the step's list of them. */
 static int each_outcome(void *ctx, const struct step_record *record, uint32_t index,
                         struct str text)
 {
-    struct json **at = ctx, *outcome = NULL;
-    while (*at && (json_get_i64(*at, "position", 0) != record->position ||
-                   json_get_i64(*at, "attempt", 0) != record->attempt))
-        *at = json_next_mut(*at);
-    struct json *send = json_first_mut(json_get_mut(*at, "sends"));
-    for (; send && index > 0; index--)
-        send = json_next_mut(send);
-    if (json_parse_own(text, &outcome, NULL))
+    struct outcomes *at = ctx;
+    struct json *outcome = NULL;
+    while (at->step && (json_get_i64(at->step, "position", 0) != record->position ||
+                        json_get_i64(at->step, "attempt", 0) != record->attempt)) {
+        at->step = json_next_mut(at->step);
+        at->send = NULL;
+    }
+    if (!at->send) {
+        at->send = json_first_mut(json_get_mut(at->step, "sends"));
+        at->index = 0;
+    }
+    for (; at->send && at->index < index; at->index++)
+        at->send = json_next_mut(at->send);
+    if (!at->send || json_parse_own(text, &outcome, NULL))
         return 0;
-    for (const struct json *m = send ? json_first(outcome) : NULL; m; m = json_next(m))
-        (void)json_set(send, json_name(m), json_copy(m));
+    for (const struct json *m = json_first(outcome); m; m = json_next(m))
+        (void)json_set(at->send, json_name(m), json_copy(m));
     json_free(outcome);
     return 0;
 }
@@ -442,7 +453,7 @@ int engine_run_detail(struct engine *engine, const char *text, struct json **ret
         struct told_steps told = {.list = json_set(run, "steps", json_new_array()),
                                   .is_live = !json_get(run, "ended")};
         rc = step_each(STORE_VIEW(view), id, each_step, &told);
-        struct json *at = json_first_mut(told.list);
+        struct outcomes at = {.step = json_first_mut(told.list)};
         rc = rc ? rc : step_each_outcome(STORE_VIEW(view), id, each_outcome, &at);
         *ret = run;
     } else if (rc == RN_ENOTFOUND) {

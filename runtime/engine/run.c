@@ -24,6 +24,7 @@ struct run *run_make(struct dispatcher *dispatcher, uint64_t id, uint64_t event_
     id_format("run", id, run->id_text);
     run->created_ms = id_ms(id);
     run->pending_end = &run->pending;
+    run->sends_end = &run->sends;
     return run;
 }
 

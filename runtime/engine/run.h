@@ -150,7 +150,8 @@ struct run {
     const char *end_status; /* NULL: not yet */
     struct json *error;     /* {code, text, step} */
     char *exit_reason;
-    struct send *sends; /* what its steps want to be sent when it has ended (sends.h) */
+    struct send *sends,
+        **sends_end; /* what its steps want to be sent when it has ended (sends.h) */
     size_t send_count, send_bytes;
     struct json *response;    /* the first $.respond: {status, headers, body, immediate} */
     struct run *next, **self; /* in the dispatcher's list */

@@ -28,16 +28,16 @@ void sends_free(struct run *run)
 {
     list_free(run->sends);
     run->sends = NULL;
+    run->sends_end = &run->sends;
 }
 
 static void append(struct run *run, struct send *list)
 {
-    struct send **end = &run->sends;
-    while (*end)
-        end = &(*end)->next;
-    *end = list;
-    for (; list; list = list->next)
+    *run->sends_end = list;
+    for (; list; list = list->next) {
+        run->sends_end = &list->next;
         run->send_count++;
+    }
 }
 
 static int seal_request(struct strand *strand, struct send *send, const struct json *request,

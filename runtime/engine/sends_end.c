@@ -94,6 +94,7 @@ struct ending *ending_new(struct run *run)
     ending->is_held = run->engine->holds_sends;
     ending->sends = run->sends;
     run->sends = NULL;
+    run->sends_end = &run->sends;
     ending->why_not = why_not(run);
     if (has_failed && !ending->why_not)
         add_targets(ending, project, NULL, "$errors");

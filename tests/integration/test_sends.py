@@ -111,6 +111,10 @@ steps:
 """)
     listen("told", "partly", "$errors")
     code("long", "$.send.emit('x'.repeat(10000))")
+    code("large", "$.send.http({ url: 'HERE/large', data: 'y'.repeat(4 << 20) })")
+    code("flood", "for (let n = 0; n < 10001; n++) $.send.emit(n)")
+    code("flood_bytes", "for (let n = 0; n < 3; n++) $.send.emit('x'.repeat(7 << 20))")
+    code("thousand", "for (let n = 0; n < 1000; n++) $.send.http({ url: 'HERE/n', data: { n } })")
     code("wrong", "$.send.http(steps.trigger.event)")
     code("mail", "$.send.email({ subject: 's', text: 't' })")
     checked = project.run("check")
@@ -180,6 +184,21 @@ steps:
     # ---- a long event is kept once: as the event
     shown = sends(run("long")["id"])[0]
     assert shown["state"] == "sent" and "event" not in shown and project.json("events", shown["event_id"])["event"] == "x" * 10000, shown
+
+    # ---- megabytes arrive whole; more than a run may send fails the step, and nothing of it is sent
+    got.clear()
+    assert settled(run("large")["id"])[0]["state"] == "sent" and got[0]["body"] == "y" * (4 << 20)
+    before = len(events())
+    for name, why in (("flood", "a run sends 10000 things at most"), ("flood_bytes", "16777216 bytes")):
+        failed = run(name)
+        assert failed["status"] == "failed" and why in failed["error"]["text"] and sends(failed["id"]) == [], failed["error"]
+    assert len(events()) == before + 2  # of the two runs themselves
+
+    # ---- a thousand requests of one run, each once
+    got.clear()
+    shown = settled(run("thousand")["id"])
+    assert len(shown) == 1000 and {s["state"] for s in shown} == {"sent"}
+    assert sorted(json.loads(r["body"])["n"] for r in got) == list(range(1000)) and len({r["headers"]["idempotency-key"] for r in got}) == 1000
 
     # ---- all of it is counted
     with open(f"{project.dir}/.runnel/admin-token") as file:

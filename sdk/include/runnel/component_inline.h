@@ -417,7 +417,7 @@ static inline const struct rn_json *rn_callback_request(struct rn_run *run)
 /* ------------------------------------------------------------------- sends
  *
  * What is to go out when the run has ended, in the background. It is kept if the step succeeds, and
- * dropped if it fails. Values are copied. A run sends 1,000 things and 16 MiB at most: RN_ETOOBIG.
+ * dropped if it fails. Values are copied. A run sends 10,000 things and 16 MiB at most: RN_ETOOBIG.
  * RN_EINVAL: no action, no object. What is wrong in a value itself (no "url") fails the step when
  * it has returned 0. */
 
