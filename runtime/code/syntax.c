@@ -18,8 +18,6 @@
 
 enum { ANSWER_MAX = 1 << 20 };
 
-extern char **environ;
-
 /* ---- one process: text in, text out */
 
 struct talk {
@@ -72,6 +70,8 @@ static int ask(char *const *argv, struct str text, int answer_fd, struct buf *an
         close_end(&in[1]);
         return -1;
     }
+    char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+    char *const env[] = {path, NULL}; /* nothing of ours is its business */
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
@@ -82,7 +82,8 @@ static int ask(char *const *argv, struct str text, int answer_fd, struct buf *an
         error = fd == answer_fd
                     ? posix_spawn_file_actions_adddup2(&actions, out[1], fd)
                     : posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
-    error = error ? error : posix_spawn(&pid, argv[0], &actions, &attributes, argv, environ);
+    error = error ? error : posix_spawn(&pid, argv[0], &actions, &attributes, argv, env);
+    free(path);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     close_end(&in[0]);

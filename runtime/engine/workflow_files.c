@@ -108,6 +108,8 @@ static int check(struct engine *engine, const char *id, struct str text, struct 
         .catalog = catalog,
         .accounts = accounts_lookup,
         .accounts_ctx = engine->accounts,
+        .expressions = engine->expressions,
+        .checks_code = true,
         .draft_of = file,
         .draft = text,
     };

@@ -257,7 +257,9 @@ static void read_props(struct steps_reader *reader, const struct json *item, str
 
 static void note_place(struct file *file, const struct code *code, const struct json *text)
 {
-    if (!file->load->checks_code || !code->text[0])
+    const struct load *load = file->load;
+    bool is_meant = !load->draft_of || strcmp(load->draft_of, file->name) == 0;
+    if (!load->checks_code || !is_meant || !code->text[0])
         return;
     file->codes = xrealloc(file->codes, (file->code_count + 1) * sizeof(*file->codes));
     file->codes[file->code_count++] = (struct code_place){.code = code, .text = text};

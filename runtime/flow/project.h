@@ -247,7 +247,9 @@ struct project_options {
     account_lookup accounts; /* may be NULL */
     void *accounts_ctx;
     struct expr_engine *expressions; /* compiles what only it can read; NULL: that is not checked */
-    bool checks_code; /* starts the interpreters of code steps, to have the code parsed */
+    /* Starts the interpreters of code steps, to have the code parsed; of the draft only, if there is
+     * one. */
+    bool checks_code;
     /* "workflows/x.yaml": what is to be checked in its place, before it is written. NULL: none */
     const char *draft_of;
     struct str draft;

@@ -196,6 +196,12 @@ try:
     file = pathlib.Path(project.dir, "workflows/hook.yaml")
     bad = call(200, "PUT", A + "workflows/{workflow}", {"text": WORKFLOW.replace("message:", "massage:")}, workflow="hook")
     assert not bad["written"] and bad["problems"][0]["line"] == 10 and file.read_text() == WORKFLOW
+    wrong_code = call(200, "PUT", A + "workflows/{workflow}", {"text": "triggers: [{ namespace: hook, http: {} }]\nsteps:\n  - namespace: a\n    language: python\n"
+                      "    code: |\n      def handler(pd):\n        return 1 +\n", "dry_run": True}, workflow="hook")
+    assert [p["line"] for p in wrong_code["problems"]] == [7] and "SyntaxError" in wrong_code["problems"][0]["text"], wrong_code
+    wrong_expression = call(200, "PUT", A + "workflows/{workflow}", {"text": "triggers: [{ namespace: hook, http: {} }]\nsteps:\n  - { namespace: a, end: '{{ 1 +* 2 }}' }\n",
+                                                                     "dry_run": True}, workflow="hook")
+    assert "SyntaxError" in wrong_expression["problems"][0]["text"], wrong_expression
     dry = call(200, "PUT", A + "workflows/{workflow}", {"changes": [{"path": "steps[0].props.message", "value": "new"}], "dry_run": True}, workflow="hook")
     assert '"new"' in dry["text"] and file.read_text() == WORKFLOW
     call(409, "PUT", A + "workflows/{workflow}", {"text": WORKFLOW, "base": "0" * 64}, workflow="hook")
