@@ -319,7 +319,18 @@ int engine_cancel_run(struct engine *engine, const char *text, struct err *err)
     if (id_parse("run", str_from(text), &cancel.id))
         return err_set(err, RN_EINVAL, "\"%s\" is no run's id (run_…)", text);
     loop_call(engine->loop, cancel_run, &cancel);
-    return cancel.was_live ? 0 : err_set(err, RN_ENOTFOUND, "%s neither runs nor waits", text);
+    if (cancel.was_live)
+        return 0;
+    struct json *run = NULL;
+    bool is_queued = engine_run_detail(engine, text, &run, NULL) == 0 &&
+                     str_eq_c(json_get_text(run, "status"), "queued");
+    int rc = is_queued ? err_set(err, RN_ECONFLICT,
+                                 "%s waits for the workflow \"%s\", which is not active: it can be "
+                                 "cancelled once that is",
+                                 text, json_get_c(run, "workflow"))
+                       : err_set(err, RN_ENOTFOUND, "%s neither runs nor waits", text);
+    json_free(run);
+    return rc;
 }
 
 struct end_wait {

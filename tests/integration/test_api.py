@@ -51,6 +51,7 @@ steps:
     uses: discord_webhook-send-message
     props: { discordWebhook: { account: team-discord }, message: "{{steps.trigger.event.body.text}}" }
 """
+HELD = "triggers: [{ namespace: hand, manual: true }]\nsettings: { throttle: { limit: 0, interval: 1s } }\nsteps: [{ namespace: stop, end: done }]\n"
 PATIENT = """triggers:
   - namespace: hook
     http: {}
@@ -91,6 +92,7 @@ A = "/api/v1/"
 try:
     pathlib.Path(project.dir, "workflows/hook.yaml").write_text(WORKFLOW)
     pathlib.Path(project.dir, "workflows/patient.yaml").write_text(PATIENT)
+    pathlib.Path(project.dir, "workflows/held.yaml").write_text(HELD)
     ready = project.up()
     secret = pathlib.Path(project.dir, ".runnel/admin-token").read_text().strip()
     urls = {e["workflow"]: e["url"] for e in project.json("endpoints")}
@@ -179,6 +181,11 @@ try:
     call(200, "POST", A + "runs/{run}/cancel", run=call(200, "GET", A + "runs", query="?workflow=patient")["data"][0]["id"])
     call(404, "POST", A + "runs/{run}/cancel", run=done["id"])
     call(422, "POST", A + "runs/{run}/cancel", run="nonsense")
+    held = call(200, "POST", A + "workflows/{workflow}/run", {"event": {}}, workflow="held")["run"]
+    call(200, "POST", A + "workflows/{workflow}/disable", workflow="held")
+    call(409, "POST", A + "runs/{run}/cancel", run=held)
+    call(200, "POST", A + "workflows/{workflow}/enable", workflow="held")
+    call(200, "POST", A + "runs/{run}/cancel", run=held)
     call(200, "DELETE", A + "events/{event}", event=events[-1]["id"])
     call(404, "DELETE", A + "events/{event}", event=events[-1]["id"])
     call(422, "DELETE", A + "events/{event}", event="nonsense")

@@ -66,6 +66,15 @@ try:
     project.run("replay", first)
     eventually("its replay waits", lambda: len(of("held", "queued")) == 1)
 
+    # a queue whose workflow is off
+    project.run("workflows", "disable", "held")
+    waiting = of("held", "queued")
+    done = project.run("cancel", *waiting, check=False)
+    assert done.returncode == 1 and 'waits for the workflow "held", which is not active' in done.stderr, done
+    project.run("workflows", "enable", "held")
+    project.run("cancel", *waiting)
+    eventually("its replay is cancelled", lambda: not of("held", "queued"))
+
     # a sender who waits for the answer of a run that never begins
     answers = []
     sender = threading.Thread(target=lambda: answers.append(post(urls()["asked"], "{}")))
