@@ -74,6 +74,11 @@ def messages(project):
 
 project = Project()
 try:
+    # each sample is a project as it lies there
+    for sample in sorted(path for path in SAMPLES.iterdir() if path.is_dir()):
+        done = project.run("check", str(sample), "--data", f"{project.dir}/no-data", check=False)
+        assert done.returncode == 0, (sample, done)
+
     with Target() as target:
         os.environ.update(GITHUB_WEBHOOK_SECRET="a shared secret", UPLOAD_TOKEN="upload-token-1", UPLOAD_TARGET=f"{target.url}/in", STATUS_URL=f"{target.url}/status")
 
