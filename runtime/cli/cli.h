@@ -173,7 +173,8 @@ int stream_follow(const struct args *args, const struct follower *follower);
 bool show_is_status(const struct args *args, const char *given);
 bool show_has_ended(const struct json *run);
 void show_run_head(const struct json *run);
-void show_step(const struct json *step);
+void show_step(const struct json *step); /* but for what it sends */
+void show_sends(const struct json *step, bool with_path);
 void show_run(const struct json *run);
 
 /* ---- input.c: the JSON of an option: a file, `-` for standard input, or JSON itself ({…, […); {}

@@ -5,7 +5,9 @@
 #include "base/limits.h"
 #include "base/map.h"
 
-enum { LOOK_MS = 200, SEEN_MAX = 100000 };
+#include <time.h>
+
+enum { LOOK_MS = 200, SEEN_MAX = 100000, SENDS_LOOKS = 30 };
 
 static const struct option_spec options[] = {
     {"-e, --event", "FILE", "the event: a JSON file, - for standard input, or the JSON itself"},
@@ -32,6 +34,30 @@ static void show_new(const struct json *run, struct map *seen)
     fflush(stdout);
 }
 
+static bool has_queued_sends(const struct json *run)
+{
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
+        for (const struct json *send = json_first(json_get(s, "sends")); send;
+             send = json_next(send))
+            if (str_eq_c(json_get_text(send, "state"), "queued"))
+                return true;
+    return false;
+}
+
+/* What steps have sent goes out when the run has ended: its first try is waited for. */
+static int follow_sends(struct client *client, const char *path, struct json **run, struct err *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+    int rc = 0;
+    for (int i = 0; i < SENDS_LOOKS && rc == 0 && has_queued_sends(*run); i++) {
+        (void)nanosleep(&pause, NULL);
+        json_free(*run);
+        *run = NULL;
+        rc = client_call(client, "GET", path, NULL, run, err);
+    }
+    return rc;
+}
+
 /* Until it has ended, however long that takes: Ctrl-C leaves, the run goes on. */
 static int follow(struct client *client, const char *id, bool shows, struct json **ret,
                   struct err *err)
@@ -55,6 +81,9 @@ static int follow(struct client *client, const char *id, bool shows, struct json
                     note_style("dim"), json_get_c(run, "status"), id, note_style("reset"));
         }
     } while (rc == 0 && !show_has_ended(run));
+    rc = rc ? rc : follow_sends(client, path, &run, err);
+    for (const struct json *s = json_first(json_get(run, "steps")); s && shows; s = json_next(s))
+        show_sends(s, true);
     map_release(&seen, NULL);
     free(path);
     *ret = run;

@@ -70,10 +70,13 @@ static void print_wait(const struct json *step)
 }
 
 /* "http  POST https://… 200", "emit  orders evt_…". */
-static void show_sends(const struct json *sends)
+void show_sends(const struct json *step, bool with_path)
 {
     static const char *const what[] = {"method", "url", "subject", "channel", "event_id"};
-    if (json_count(sends))
+    const struct json *sends = json_get(step, "sends");
+    if (json_count(sends) && with_path)
+        printf("\n  %s%s%s  sends\n", out_bold(), json_get_c(step, "path"), out_reset());
+    else if (json_count(sends))
         printf("    %ssends%s\n", out_dim(), out_reset());
     for (const struct json *s = json_first(sends); s; s = json_next(s)) {
         const char *state = json_get_c(s, "state"), *error = json_get_c(s, "error");
@@ -86,6 +89,11 @@ static void show_sends(const struct json *sends)
             buf_addf(&line, "  %lld", (long long)json_get_i64(s, "status", 0));
         if (json_get_i64(s, "tries", 1) > 1)
             buf_addf(&line, "  try %lld", (long long)json_get_i64(s, "tries", 1));
+        if (json_get(s, "next_ms")) {
+            char *moment = out_moment(json_get_i64(s, "next_ms", 0));
+            buf_addf(&line, "  again at %s", moment);
+            free(moment);
+        }
         out_lines("      ", buf_c(&line));
         buf_release(&line);
         if (error)
@@ -117,7 +125,6 @@ void show_step(const struct json *step)
     print_value("inputs", json_get(step, "inputs"));
     print_value("exports", json_get(step, "exports"));
     print_value("$resume_data", json_get(json_get(json_get(step, "resumed"), "data"), "body"));
-    show_sends(json_get(step, "sends"));
     if (json_get(step, "files"))
         printf("    %sfiles of the run%s  %lld, %lld bytes\n", out_dim(), out_reset(),
                (long long)json_get_i64(json_get(step, "files"), "count", 0),
@@ -197,6 +204,8 @@ void show_run(const struct json *run)
         free(summary);
         print_value("event", json_get(event, "event"));
     }
-    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s))
+    for (const struct json *s = json_first(json_get(run, "steps")); s; s = json_next(s)) {
         show_step(s);
+        show_sends(s, false);
+    }
 }

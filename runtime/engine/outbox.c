@@ -480,16 +480,22 @@ static bool is_at_work(struct outbox *outbox)
     return is_at_work;
 }
 
-void outbox_stop(struct outbox *outbox, int grace_ms)
+/* Until nothing is under way; in a passive engine: until what its runs have sent was tried. */
+static void drain(struct outbox *outbox, int wait_ms)
 {
     struct timespec slice = {.tv_nsec = STOP_SLICE_MS * 1000000};
+    int64_t until = clock_mono_ms() + wait_ms;
+    while (is_at_work(outbox) && clock_mono_ms() < until)
+        (void)nanosleep(&slice, NULL);
+}
+
+void outbox_stop(struct outbox *outbox, int grace_ms)
+{
     if (!outbox->engine->is_passive)
         atomic_store(&outbox->is_stopping, true);
     else if (grace_ms < LIMIT_SEND_MS)
         grace_ms = LIMIT_SEND_MS; /* what this command's run has sent gets its first try */
-    int64_t until = clock_mono_ms() + grace_ms;
-    while (is_at_work(outbox) && clock_mono_ms() < until)
-        (void)nanosleep(&slice, NULL);
+    drain(outbox, grace_ms);
     atomic_store(&outbox->is_stopping, true);
     atomic_store(&outbox->is_cancelled, true);
     pthread_mutex_lock(&outbox->lock);
