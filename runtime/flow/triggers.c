@@ -109,25 +109,36 @@ static void read_own(struct file *file, const struct json *item, struct workflow
         project_add_source(load->project, source);
 }
 
+/* Each option by itself, so that a mistake in one does not hide those of the others. */
+static void check_http_option(struct file *file, const struct json *option)
+{
+    struct json *alone = json_new_object();
+    const struct json *where = NULL,
+                      *shown = json_set(alone, json_name(option), json_borrow(option));
+    struct http_trigger *parsed = NULL;
+    struct err err = ERR_INIT;
+    if (http_trigger_parse(alone, true, &parsed, &where, &err))
+        report_place(file, where == shown || where == alone ? option : where, &err);
+    http_trigger_free(parsed);
+    json_free(alone);
+}
+
 /* The options hold for a text kept earlier, too: its runs have begun. */
 static void read_http(struct file *file, const struct json *item, struct trigger *trigger)
 {
-    const struct json *http = field(file, item, "http", JSON_OBJECT), *where = NULL;
-    struct http_trigger *parsed = NULL;
-    struct err err = ERR_INIT;
+    const struct json *http = field(file, item, "http", JSON_OBJECT);
     trigger->config = http ? json_copy(http) : json_new_object();
     if (json_is(json_get(item, "http"), JSON_NULL))
         at_name(file, json_get(item, "http"), "the HTTP trigger is written \"http: {}\"");
     if (!http || file->load->is_kept)
         return;
-    if (http_trigger_parse(http, true, &parsed, &where, &err))
-        report_place(file, where, &err);
-    http_trigger_free(parsed);
     struct known_name event = {.name = "trigger", .state = NAME_READY};
     struct names names = {&event, 1};
-    for (const struct json *option = json_first(http); option; option = json_next(option))
+    for (const struct json *option = json_first(http); option; option = json_next(option)) {
+        check_http_option(file, option);
         (void)templates_check(file, option,
                               strcmp(json_name(option), "dedupe") == 0 ? &names : NULL);
+    }
 }
 
 static void read_schedule(struct file *file, const struct json *item, struct trigger *trigger)

@@ -105,6 +105,13 @@ try:
         assert says in errors[0]["text"] and errors[0]["line"] > 0 and errors[0]["column"] > 0, (new, errors)
         with open(f"{project}/{name}", "w") as file:
             file.write(texts[name])
+    # Several mistakes in one mapping are all found.
+    with open(f"{project}/workflows/http.yaml", "w") as file:
+        file.write("triggers:\n  - namespace: hook\n    http:\n      methods: [POTS]\n      pth: /x\n      auth: { kind: hmac }\n      cors: { origins: 1 }\n"
+                   "steps: [{ namespace: done, end: done }]\n")
+    code, problems = check()
+    assert code == 1 and [p["line"] for p in problems] == [4, 5, 6, 7], problems
+    os.remove(f"{project}/workflows/http.yaml")
     # Code that its interpreter cannot parse, where it is wrong: the place in the file, not in the code.
     with open(f"{project}/workflows/code.yaml", "w") as file:
         file.write(CODE)
