@@ -255,10 +255,11 @@ static void take_event(struct strand *strand, struct expr_result *result)
     const struct workflow *target = project_workflow(run->project, str_from(step->workflow));
     struct json *event = json_take(result->value, "event");
     expr_result_release(result);
-    if (!target || run->depth >= LIMIT_CALL_DEPTH) {
-        char *text = target
-                         ? xasprintf("workflows call each other deeper than %d", LIMIT_CALL_DEPTH)
-                         : xasprintf("there is no workflow \"%s\" that can run", step->workflow);
+    if (!target || target->inactive || run->depth >= LIMIT_CALL_DEPTH) {
+        char *text = !target ? xasprintf("there is no workflow \"%s\" that can run", step->workflow)
+                     : target->inactive
+                         ? xasprintf("the workflow \"%s\" is inactive", step->workflow)
+                         : xasprintf("workflows call each other deeper than %d", LIMIT_CALL_DEPTH);
         json_free(event);
         step_fail_attempt(strand, RN_ECONFIG, text);
         free(text);

@@ -458,7 +458,7 @@ static void add_error_event(struct commit *c, const struct run *run)
         workflow->error_workflow
             ? project_workflow(run->project, str_from(workflow->error_workflow))
             : NULL;
-    if (!target || strcmp(run->end_status, "failed") != 0)
+    if (!target || target->inactive || strcmp(run->end_status, "failed") != 0)
         return;
     c->error_event = run_error_event(run);
     c->error_workflow = xstrdup(target->id);

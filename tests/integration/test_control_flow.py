@@ -185,6 +185,13 @@ try:
     outer = run("outer", {"x": "99"}, check=False)
     assert outer["status"] == "failed" and "of the workflow \"inner\" failed" in outer["error"]["text"], outer["error"]
 
+    # nobody waits for a workflow that is off
+    project.run("workflows", "disable", "inner")
+    project.api("reload", {})
+    outer = run("outer", {"x": "1"}, check=False)
+    assert outer["status"] == "failed" and 'the workflow "inner" is inactive' in outer["error"]["text"], outer["error"]
+    project.run("workflows", "enable", "inner")
+
     # the same with expressions that need the engine
     script = run("script", {"n": 4})
     assert script["exit_reason"] == "even 4" and paths(script, "failed") == ["which.bad_account"], script
