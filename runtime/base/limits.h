@@ -125,12 +125,13 @@
 #define LIMIT_SEND_ANSWER MIB(1)    /* more of an answer is not read */
 #define LIMIT_SEND_TRIES 5          /* unreachable, 408, 429, 5xx */
 #define LIMIT_SEND_PAUSE_MS 3600000 /* the longest pause that a Retry-After brings about */
-#define LIMIT_SEND_THREADS 8        /* deliveries at once */
-#define LIMIT_SEND_HOPS 16          /* workflows that start each other by what they emit */
-#define LIMIT_SEND_CHANNEL 128      /* the name of a channel */
-#define LIMIT_SSE_KEPT 100          /* messages of a workflow that a new stream begins with */
-#define LIMIT_SSE_MESSAGE KIB(64)   /* the payload of one, as JSON */
-#define LIMIT_SSE_PUBLIC 256        /* streams open at once on the ingest listener */
+#define LIMIT_SEND_THREADS 16       /* deliveries at once */
+#define LIMIT_SEND_PER_HOST 4  /* of these to one host, so that a slow one leaves room for others */
+#define LIMIT_SEND_HOPS 16     /* workflows that start each other by what they emit */
+#define LIMIT_SEND_CHANNEL 128 /* the name of a channel */
+#define LIMIT_SSE_KEPT 100     /* messages of a workflow that a new stream begins with */
+#define LIMIT_SSE_MESSAGE KIB(64) /* the payload of one, as JSON */
+#define LIMIT_SSE_PUBLIC 256      /* streams open at once on the ingest listener */
 
 /* store */
 #define LIMIT_STORE_BYTES GIB(4)               /* limits.store */

@@ -5,7 +5,7 @@
  * idempotency key is for).
  *
  * Threads come with the work, up to LIMIT_SEND_THREADS, and stay. Each takes the first entry that is
- * due and that no other has. Lock: `lock` guards all that is not atomic. */
+ * due, that no other has, and whose host has not got its share of them yet. Lock: `lock` guards all that is not atomic. */
 #include "base/encode.h"
 #include "base/fault.h"
 #include "base/redact.h"
@@ -13,7 +13,7 @@
 #include "engine/sends.h"
 #include "net/smtp.h"
 
-enum { KEY_MAX = 80, STOP_SLICE_MS = 20 };
+enum { KEY_MAX = 96, STOP_SLICE_MS = 20 };
 /* for projects that are tried out with the sandbox and have no `smtp:` yet */
 #define SANDBOX_FROM "runnel@example.com"
 #define SANDBOX_OWNER "owner@example.com"
@@ -28,9 +28,10 @@ struct outbox {
     pthread_cond_t wake;
     pthread_t threads[LIMIT_SEND_THREADS];
     size_t thread_count, in_flight;
-    struct map busy; /* keys of entries in flight */
-    struct map own;  /* passive: ids of the runs whose entries are ours (8 bytes) */
-    int64_t next_ms; /* when somebody is to look again; INT64_MAX: when woken */
+    struct map busy;   /* keys of entries in flight */
+    struct map own;    /* passive: ids of the runs whose entries are ours (8 bytes) */
+    bool is_held_back; /* an entry is due and waits for its host's share */
+    int64_t next_ms;   /* when somebody is to look again; INT64_MAX: when woken */
 };
 
 /* One entry in the hands of a thread. */
@@ -58,15 +59,29 @@ struct outbox *outbox_new(struct engine *engine)
     return outbox;
 }
 
+/* FNV-1a of scheme, host and port; all mail is one server's. */
+static uint32_t host_hash(const struct json *entry)
+{
+    struct str url = json_get_text(entry, "url");
+    ptrdiff_t start = str_find(url, "://", 0);
+    size_t end = start < 0 ? 0 : (size_t)start + 3;
+    uint32_t hash = 2166136261u;
+    while (end < url.len && !strchr("/?#", url.ptr[end]))
+        end++;
+    for (size_t i = 0; i < end; i++)
+        hash = (hash ^ (unsigned char)url.ptr[i]) * 16777619u;
+    return hash;
+}
+
 int outbox_put(struct store_tx *tx, const struct json *entry, int64_t due_ms, struct err *err)
 {
     char key[KEY_MAX];
     size_t size = 0;
-    int n = snprintf(key, sizeof(key), "%013lld.%016llx.%08x.%08x.%04x", (long long)due_ms,
+    int n = snprintf(key, sizeof(key), "%013lld.%016llx.%08x.%08x.%04x.%08x", (long long)due_ms,
                      (unsigned long long)json_get_i64(entry, "run", 0),
                      (unsigned)json_get_i64(entry, "position", 0),
                      (unsigned)json_get_i64(entry, "attempt", 0),
-                     (unsigned)json_get_i64(entry, "index", 0));
+                     (unsigned)json_get_i64(entry, "index", 0), host_hash(entry));
     char *text = json_text(entry, &size);
     int rc = kv_put(tx, SPACE_OUTBOX, str_n(key, (size_t)n), str_n(text, size), err);
     free(text);
@@ -81,6 +96,17 @@ struct picking {
     struct delivery *found;
     bool has_more; /* another entry is due */
 };
+
+/* Whether the host that the key's end names has its share of the threads already. */
+static bool is_host_busy(const struct outbox *outbox, struct str key)
+{
+    size_t count = 0, at = 0;
+    const size_t size = sizeof(".00000000") - 1;
+    for (const struct map_entry *e; (e = map_next(&outbox->busy, &at));)
+        count += e->key_len > size && key.len > size &&
+                 memcmp(e->key + e->key_len - size, key.ptr + key.len - size, size) == 0;
+    return count >= LIMIT_SEND_PER_HOST;
+}
 
 static bool is_ours(const struct outbox *outbox, const struct json *entry)
 {
@@ -102,6 +128,10 @@ static int each_entry(void *ctx, struct str key, struct str value)
     if (num_parse_i64(due, &due_ms) || due_ms > picking->now_ms) {
         picking->next_ms = due_ms;
         return 1;
+    }
+    if (is_host_busy(picking->outbox, key)) {
+        picking->outbox->is_held_back = true;
+        return 0;
     }
     if (picking->found) {
         picking->has_more = true;
@@ -137,6 +167,7 @@ static struct delivery *pick(struct outbox *outbox, bool *ret_more)
         outbox->next_ms = picking.now_ms + pauses_ms[0];
         return NULL;
     }
+    outbox->is_held_back = false;
     (void)kv_each(STORE_VIEW(view), SPACE_OUTBOX, each_entry, &picking);
     store_view_end(view);
     *ret_more = picking.has_more;
@@ -440,6 +471,8 @@ static void *outbox_main(void *arg)
         pthread_mutex_lock(&outbox->lock);
         outbox->in_flight--;
         (void)map_remove(&outbox->busy, str_from(d->key));
+        if (outbox->is_held_back)
+            outbox->next_ms = 0;
         if (d->next_ms && d->next_ms < outbox->next_ms)
             outbox->next_ms = d->next_ms;
         free(d);

@@ -14,7 +14,7 @@
 
 #include "engine/run.h"
 
-/* In the store's kv: due ms, run, position, attempt, index → an entry (outbox.c). */
+/* In the store's kv: due ms, run, position, attempt, index, host → an entry (outbox.c). */
 #define SPACE_OUTBOX "outbox"
 
 /* One thing to be sent. Loop thread. */
