@@ -60,7 +60,7 @@ extern const struct command command_up, command_down, command_check, command_run
     command_accounts, command_options, command_configure, command_endpoints, command_init,
     command_doctor, command_workflows, command_sources, command_sandbox, command_new,
     command_completion, command_test, command_record, command_data, command_schedule, command_fire,
-    command_console, command_cancel, command_resume;
+    command_console, command_cancel, command_resume, command_import;
 
 /* ---- commands.c */
 size_t cli_command_count(void);

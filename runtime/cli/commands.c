@@ -11,6 +11,7 @@ static const struct {
 } commands[] = {
     {"Begin", &command_init},
     {"Begin", &command_doctor},
+    {"Begin", &command_import},
     {"Begin", &command_sandbox},
     {"Write workflows", &command_check},
     {"Write workflows", &command_test},

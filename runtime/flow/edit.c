@@ -117,6 +117,24 @@ static int insert_first(struct buf *out, const struct yaml_doc *doc, struct str 
     return 0;
 }
 
+/* A member whose value is a block of lines gets it on the name's line. False: something stands
+ * between the two. */
+static bool replace_block(struct buf *out, const struct yaml_doc *doc, const struct json *old,
+                          struct str text)
+{
+    const struct yaml_node *node = yaml_node_of(doc, old);
+    size_t from = node->start;
+    while (from > 0 && strchr(" \n", doc->text[from - 1]))
+        from--;
+    if (node->name_end == node->name_start || from == 0 || doc->text[from - 1] != ':')
+        return false;
+    struct buf value = BUF_INIT(LIMIT_YAML_BYTES);
+    buf_addf(&value, " " STR_FMT, STR_ARG(text));
+    splice(out, doc, from, end_of(doc, old), buf_str(&value));
+    buf_release(&value);
+    return true;
+}
+
 static int change(struct buf *out, const struct yaml_doc *doc, struct str path, struct str text,
                   struct err *err)
 {
@@ -126,6 +144,8 @@ static int change(struct buf *out, const struct yaml_doc *doc, struct str path, 
         splice(out, doc, node->start, node->end, text);
         return 0;
     }
+    if (node && node->style == YAML_BLOCK && replace_block(out, doc, old, text))
+        return 0;
     size_t dot = path.len;
     while (dot > 0 && path.ptr[dot - 1] != '.')
         dot--;
