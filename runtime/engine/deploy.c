@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/fault.h"
 #include "crypto/hmac.h"
+#include "engine/sse.h"
 
 #include <unistd.h>
 
@@ -643,6 +644,7 @@ int deploy(struct engine *engine, struct err *err)
         set_all_subscribers(engine, project);
         failures += native_deploy_all(engine, project);
         scheduler_set(engine);
+        sse_forget_gone(engine, project);
     }
     catalog_unref(catalog);
     project_unref(project);

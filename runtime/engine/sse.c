@@ -3,6 +3,8 @@
 #include "crypto/hmac.h"
 #include "engine/internal.h"
 
+#include <unistd.h>
+
 /* workflow \x01 number, 20 digits → channel \n payload */
 #define SPACE_SSE "sse"
 #define SPACE_SSE_LAST "sse-last" /* workflow → the newest number, decimal */
@@ -70,6 +72,74 @@ int engine_sse(struct engine *engine, const char *workflow, uint64_t after,
     free(from);
     store_view_end(view);
     return 0;
+}
+
+/* ---- workflows that are gone */
+
+struct gone {
+    const struct project *project;
+    char **workflows;
+    uint64_t *last;
+    size_t count;
+};
+
+/* A file that is there but broken is no workflow that is gone. */
+static bool is_gone(const struct gone *gone, struct str workflow)
+{
+    if (project_workflow(gone->project, workflow))
+        return false;
+    char *path = xasprintf("%s/workflows/" STR_FMT ".yaml", gone->project->dir, STR_ARG(workflow));
+    bool is_there = access(path, F_OK) == 0;
+    free(path);
+    return !is_there;
+}
+
+static int each_last(void *ctx, struct str key, struct str value)
+{
+    struct gone *gone = ctx;
+    uint64_t last = 0;
+    if (!is_gone(gone, key) || num_parse_u64(value, &last))
+        return 0;
+    gone->workflows = xrealloc(gone->workflows, (gone->count + 1) * sizeof(*gone->workflows));
+    gone->last = xrealloc(gone->last, (gone->count + 1) * sizeof(*gone->last));
+    gone->workflows[gone->count] = str_dup(key);
+    gone->last[gone->count++] = last;
+    return 0;
+}
+
+static int apply_forget(struct store_tx *tx, void *ctx, struct err *err)
+{
+    const struct gone *gone = ctx;
+    int rc = 0;
+    for (size_t i = 0; i < gone->count && rc == 0; i++) {
+        uint64_t first = gone->last[i] > LIMIT_SSE_KEPT ? gone->last[i] - LIMIT_SSE_KEPT + 1 : 1;
+        for (uint64_t n = first; n <= gone->last[i] && rc == 0; n++) {
+            char *key = key_of(gone->workflows[i], n);
+            rc = kv_delete(tx, SPACE_SSE, str_from(key), err);
+            free(key);
+        }
+        rc = rc ? rc : kv_delete(tx, SPACE_SSE_LAST, str_from(gone->workflows[i]), err);
+    }
+    return rc;
+}
+
+void sse_forget_gone(struct engine *engine, const struct project *project)
+{
+    struct gone gone = {.project = project};
+    struct store_view *view = NULL;
+    struct err err = ERR_INIT;
+    int rc = store_view_begin(engine->store, &view, &err);
+    if (rc == 0)
+        (void)kv_each(STORE_VIEW(view), SPACE_SSE_LAST, each_last, &gone);
+    store_view_end(view);
+    if (rc == 0 && gone.count)
+        rc = store_run(engine->store, apply_forget, &gone, false, &err);
+    if (rc)
+        log_warn("messages of workflows that are gone are not removed: %s", err.text);
+    for (size_t i = 0; i < gone.count; i++)
+        free(gone.workflows[i]);
+    free(gone.workflows);
+    free(gone.last);
 }
 
 /* ---- open to the world */

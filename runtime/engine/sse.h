@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 
+struct project;
 struct store_tx;
 
 /* Writer thread. */
@@ -16,6 +17,9 @@ int sse_put(struct store_tx *tx, const char *workflow, struct str channel,
 int engine_sse(struct engine *engine, const char *workflow, uint64_t after,
                bool (*each)(void *ctx, uint64_t number, struct str channel, struct str data),
                void *ctx, struct err *err) MUST_USE;
+
+/* Removes the messages of workflows whose files are gone. [any thread but the loop's] */
+void sse_forget_gone(struct engine *engine, const struct project *project);
 
 /* The workflow whose messages are open to the world under this key, and may be read by a page of
  * this origin (empty: no browser's request). *ret is freed by the caller; *ret_is_any: pages of any

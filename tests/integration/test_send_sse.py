@@ -1,6 +1,7 @@
 """$.send.sse: streams of a workflow on both listeners: the last 100 first, live after that, from where one was, over kill -9."""
 import http.client
 import json
+import os
 import urllib.parse
 
 from harness import Project, eventually
@@ -125,6 +126,17 @@ try:
     assert [(m[0], m[2]["n"]) for m in stream.next(2)] == [(108, 200), (109, 201)]
     run("quiet", {"from": 300, "to": 301})
     assert [(m[0], m[2]["n"]) for m in stream.next()] == [(110, 300)]
+    stream.close()
+
+    # ---- messages of a workflow go with its file
+    os.rename(f"{project.dir}/workflows/quiet.yaml", f"{project.dir}/quiet.kept")
+    eventually("it is gone", lambda: "quiet" not in [w["id"] for w in project.json("workflows")])
+    project.api("reload", {}, "POST")  # returns when all is deployed
+    os.rename(f"{project.dir}/quiet.kept", f"{project.dir}/workflows/quiet.yaml")
+    eventually("it is back", lambda: "quiet" in [w["id"] for w in project.json("workflows")])
+    run("quiet", {"from": 400, "to": 401})
+    stream = admin("quiet")
+    assert [m[2]["n"] for m in stream.next()] == [400]
     stream.close()
     project.stop()
 
