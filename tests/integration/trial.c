@@ -74,6 +74,8 @@ static int32_t emit_one(struct rn_run *run, const struct rn_json *event, const s
     struct rn_emit_meta meta = {.struct_size = sizeof(meta), .id = rn_json_text(run, id, NULL)};
     if (!meta.id)
         meta.id = rn_json_number_text(run, id);
+    if (rn_json_kind(run, event) == RN_JSON_OBJECT)
+        meta.name = rn_json_text(run, rn_json_get(run, event, "channel"), NULL);
     (void)rn_json_to_integer(run, ts, &meta.ts);
     return rn_emit(run, event, &meta);
 }
