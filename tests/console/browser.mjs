@@ -1,5 +1,6 @@
 // A page in Debian's Chromium, and the ways to look at it. Every wait is for a condition, with a generous bound.
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 
 const { chromium } = await import(process.env.PLAYWRIGHT)
 export const settings = JSON.parse(process.env.CONSOLE)
@@ -25,11 +26,23 @@ export function watch(page) {
 }
 
 // Each on a connection of its own: one that was idle for a while may be closed just when it is used again.
+// On a connection of its own: one that was kept may just have been closed by the server.
+function call(method, url, body, headers) {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false }, response => {
+      let text = ''
+      response.setEncoding('utf8').on('data', part => { text += part }).on('end', () => resolve({ status: response.statusCode, text })).on('error', reject)
+    })
+    outgoing.on('error', reject).end(body)
+  })
+}
+
+const asText = body => typeof body === 'string' ? body : JSON.stringify(body)
+
 export async function api(method, path, body, headers = {}) {
-  const response = await fetch(`${settings.admin}/api/v1/${path}`, { method, body: body === undefined ? method === 'GET' ? undefined : '{}' : typeof body === 'string' ? body : JSON.stringify(body),
-    headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json', connection: 'close', ...headers } })
-  const text = await response.text()
-  return { status: response.status, value: text ? JSON.parse(text) : null }
+  const { status, text } = await call(method, `${settings.admin}/api/v1/${path}`, body === undefined ? method === 'GET' ? undefined : '{}' : asText(body),
+    { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json', ...headers })
+  return { status, value: text ? JSON.parse(text) : null }
 }
 
 export async function eventually(what, condition) {
@@ -42,4 +55,4 @@ export async function eventually(what, condition) {
   }
 }
 
-export const send = (body, url = settings.endpoint) => fetch(url, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+export const send = (body, url = settings.endpoint) => call('POST', url, asText(body), { 'content-type': 'application/json' })
