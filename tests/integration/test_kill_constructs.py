@@ -2,6 +2,7 @@
 undisturbed, nothing of it twice.
 
 The run is started again and again with the next passage of a fault point armed, until the point is not met any more."""
+import http.client
 import json
 import os
 
@@ -87,7 +88,7 @@ def begin(name):
     """Starts a run; its id is not known where the runtime died over it."""
     try:
         return project.api(f"workflows/{name}/run", {"event": {"n": 1}})["run"]
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 
@@ -114,7 +115,7 @@ def is_dead():
 def ended_or_died(run):
     try:
         return is_dead() or (settled() and project.api(f"runs/{run}")["status"] in ENDS)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return is_dead()  # it is dying: asked again
 
 
