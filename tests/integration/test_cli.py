@@ -58,6 +58,8 @@ try:
     wrong("accounts", "add", says="add needs NAME")
     wrong("sandbox", "sed", says="did you mean `runnel sandbox send`?")
     wrong("new", "thing", "x", says="only: component")
+    wrong("new", "workflow", "x y", says="letters, digits")
+    wrong("new", "workflow", "x", "--trigger", "mail", says="http, schedule or manual")
     wrong("replay", says="")
 
     # ---- nothing there yet: what to do next, and no output for a script to stumble over
@@ -149,6 +151,17 @@ try:
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE_S)
+
+    # a workflow to begin with, of each trigger: good as it is, and it runs
+    for trigger, event in (("http", {"body": {"name": "Ann"}}), ("schedule", {"timezone_utc": {"iso8601": {"timestamp": "now"}}}), ("manual", None)):
+        name = f"new-{trigger}"
+        assert f"workflows/{name}.yaml is a workflow that runs" in call("new", "workflow", name, "--trigger", trigger).stdout
+        assert json.loads(call("run", name, "--json", *(["--event", json.dumps(event)] if event else [])).stdout)["status"] == "succeeded"
+    assert "is there already" in call("new", "workflow", "new-http", code=1).stderr
+    assert "warning" not in call("check").stdout
+    assert "no project here" in subprocess.run([RUNNEL, "new", "workflow", "x"], cwd="/", capture_output=True, text=True).stderr
+    for trigger in ("http", "schedule", "manual"):
+        os.remove(f"{project.dir}/workflows/new-{trigger}.yaml")
 
     # options: with the project's only account of the app; a wrong prop is named
     found = project.json("options", "segment-webhook-destination", "workspace")["options"]
