@@ -13,6 +13,11 @@
 /* Descriptors are lifted to at least this number first, so that none is overwritten before it was
  * used. */
 #define LIFTED_FD_MIN 16
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER true
+#else
+#define HAS_SANITIZER false
+#endif
 
 struct spawn_job {
     struct spawn_job *next;
@@ -217,8 +222,10 @@ bool spawn_describe_exit(int status, const struct rusage *usage, size_t memory_l
     } else {
         (void)snprintf(out, out_size, "exited with status %d", WEXITSTATUS(status));
     }
-    /* ru_maxrss is in KiB. What a process could not get it does not have, hence "near". */
-    bool is_near = usage && (size_t)usage->ru_maxrss * 1024 >= memory_limit / 10 * 9;
+    /* ru_maxrss is in KiB. What a process could not get it does not have, hence "near". Most of what
+     * a process has under a sanitizer is the sanitizer's. */
+    bool is_near =
+        !HAS_SANITIZER && usage && (size_t)usage->ru_maxrss * 1024 >= memory_limit / 10 * 9;
     bool has_failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     size_t length = strlen(out);
     bool has_run_out = has_failed && (has_said_so || is_near);
