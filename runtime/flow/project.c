@@ -270,6 +270,20 @@ int project_load(const struct project_options *options, struct project **ret,
     return result;
 }
 
+/* The variables that a kept text names, and none of today's files, are its own. */
+static void keep_env(const struct load *load, struct workflow *workflow)
+{
+    size_t at = 0;
+    for (const struct map_entry *e; (e = map_next(&load->env_names, &at));) {
+        const char *value = env_value(load, e->key);
+        if (!value || json_get(load->project->env, e->key) || json_get(workflow->env, e->key))
+            continue;
+        if (!workflow->env)
+            workflow->env = json_new_object();
+        json_set_string(workflow->env, e->key, value);
+    }
+}
+
 struct workflow *workflow_parse_with(const char *id, struct str text, const struct project *project,
                                      const struct lookup *lookup, struct problems *problems)
 {
@@ -283,6 +297,8 @@ struct workflow *workflow_parse_with(const char *id, struct str text, const stru
                         .dotenv = project->env ? json_copy(project->env) : json_new_object()};
     char *name = xasprintf("workflows/%s.yaml", id);
     struct workflow *workflow = workflow_read(&load, id, name, text);
+    if (workflow)
+        keep_env(&load, workflow);
     free(name);
     json_free(load.dotenv);
     map_release(&load.env_names, NULL);

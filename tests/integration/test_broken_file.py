@@ -6,9 +6,11 @@ import pathlib
 
 from harness import TrialProject, eventually, post
 
+os.environ["ONLY_HERE"] = "one"  # of the process, and named by one file only, which will be broken
 project = TrialProject()
 FLOWS = pathlib.Path(project.dir, "workflows")
 SHARED = "triggers: [{ namespace: t, source: shared }]\nsteps: [{ namespace: stop, end: \"one {{steps.trigger.event.id}}\" }]\n"
+SHARED_A = SHARED.replace("one", "{{process.env.ONLY_HERE}}")
 OWN = "triggers: [{ namespace: t, uses: trial-unique, props: { trial: { account: trial } } }]\nsteps: [{ namespace: stop, end: \"one {{steps.trigger.event.id}}\" }]\n"
 HTTP = "triggers: [{ namespace: t, http: {} }, { namespace: clock, schedule: { every: 1h } }]\nsteps: [{ namespace: code, uses: ./code.sh }, { namespace: stop, end: \"{{steps.code.said}} {{steps.trigger.event.body?.id ?? 'clock'}}\" }]\n"
 NAMES = ("shared-a", "own", "http")
@@ -39,7 +41,7 @@ try:
     os.makedirs(f"{project.dir}/sources")
     pathlib.Path(project.dir, "sources/shared.yaml").write_text("uses: trial-unique\nprops: { trial: { account: trial } }\n")
     (FLOWS / "code.sh").write_text('echo said=one >> "$PIPEDREAM_EXPORTS"\n')
-    for name, text in (("shared-a", SHARED), ("shared-b", SHARED), ("own", OWN), ("http", HTTP)):
+    for name, text in (("shared-a", SHARED_A), ("shared-b", SHARED), ("own", OWN), ("http", HTTP)):
         write(name, text)
     project.run("check")
     sent = []
@@ -49,7 +51,7 @@ try:
     versions = {w["id"]: w["version"] for w in project.json("workflows")}
 
     # a mistake in three of the four files, and one that was never good
-    for name, text in (("shared-a", SHARED), ("own", OWN), ("http", HTTP)):
+    for name, text in (("shared-a", SHARED_A.replace("{{process.env.ONLY_HERE}}", "one")), ("own", OWN), ("http", HTTP)):
         write(name, text.replace("end:", "ned:").replace("one", "two"))
     write("never", "steps: 7\n")
     (FLOWS / "code.sh").write_text('echo said=two >> "$PIPEDREAM_EXPORTS"\n')
