@@ -8,7 +8,12 @@
  */
 #include "engine/dispatch.h"
 
-enum { BATCH = 64 }; /* entries read from a queue at once */
+#include <malloc.h>
+
+enum {
+    BATCH = 64,     /* entries read from a queue at once */
+    TRIM_MS = 10000 /* after the last run */
+};
 
 struct ended_waiter {
     struct ended_waiter *next;
@@ -482,6 +487,15 @@ static void notify(struct dispatcher *d, uint64_t run_id)
     }
 }
 
+/* What a long loop had in memory goes back to the system: the allocator would keep it. */
+static void trim_memory(void *ctx)
+{
+    struct dispatcher *d = ctx;
+    d->will_trim = false;
+    if (d->active == 0 && !d->is_stopping)
+        (void)malloc_trim(0);
+}
+
 void dispatcher_run_left(struct dispatcher *d, struct run *run, bool has_ended)
 {
     struct slot *slot = run->slot;
@@ -491,7 +505,10 @@ void dispatcher_run_left(struct dispatcher *d, struct run *run, bool has_ended)
         run->next->self = run->self;
     char *key = run->key ? xstrdup(run->key) : NULL;
     give_up_slot(run);
-    d->active--;
+    if (--d->active == 0 && !d->will_trim && !d->is_stopping) {
+        d->will_trim = true;
+        (void)loop_timer(d->engine->loop, clock_now_ms() + TRIM_MS, trim_memory, d);
+    }
     if (d->taken_back.count)
         (void)map_remove(&d->taken_back, id_key(&id));
     run_drop(run);

@@ -4,6 +4,7 @@ import datetime
 import http.client
 import json
 import os
+import pathlib
 import time
 import urllib.request
 
@@ -37,6 +38,25 @@ steps:
 """,
 }
 EVENTS, KEYS, NAPS = 5000, 100, 10000
+
+def test_memory_given_back():
+    """A good part of what a long loop has taken goes back to the system when nothing runs any more."""
+    loop = Project()
+    try:
+        pathlib.Path(loop.dir, "workflows/loop.yaml").write_text(
+            "triggers: [{ namespace: hand, manual: true }]\nsettings: { timeout: 120s }\nsteps:\n"
+            "  - namespace: each\n    for_each: '{{Array(3000).fill(1)}}'\n    concurrency: 8\n"
+            "    steps: [{ namespace: big, language: node, code: \"return 'x'.repeat(4000)\" }]\n")
+        assert loop.up()
+        base = memory_kib(loop.up_process.pid)
+        assert loop.json("run", "loop", "--event", "{}")["status"] == "succeeded"
+        most = memory_kib(loop.up_process.pid)
+        assert most > base + 15 * 1024, (base, most)
+        eventually("memory is given back", lambda: memory_kib(loop.up_process.pid) < base + 0.7 * (most - base))
+        loop.stop()
+    finally:
+        loop.close()
+
 
 project = Project()
 
@@ -188,7 +208,10 @@ try:
     if not os.environ.get("RUNNEL_SANITIZE"):  # a sanitizer has memory of its own
         assert grown < 10 * 1024, grown
     assert 0 <= late < 30000, late
+
     project.stop()
+    if not os.environ.get("RUNNEL_SANITIZE"):
+        test_memory_given_back()
     print("settings: good")
 finally:
     project.close()
