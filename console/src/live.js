@@ -15,9 +15,21 @@ export function onLive(listener) {
   return () => listeners.delete(listener)
 }
 
+// In a flood there is more each second; pages load their lists anew every five.
+const MORE_MS = 5000
+let moreTimer = null
+
 function tell(topic, value) {
   if (topic === 'mark') cursor = value
   if (topic === 'state') state = value
+  if (topic === 'more') {
+    moreTimer ??= setTimeout(() => { moreTimer = null; give('more', {}) }, MORE_MS)
+    return
+  }
+  give(topic, value)
+}
+
+function give(topic, value) {
   if (document.hidden && quiet.has(topic)) { hasMissed = true; return }
   for (const listener of [...listeners]) listener(topic, value)
 }

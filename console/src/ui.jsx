@@ -114,9 +114,8 @@ export function Tabs({ tabs, active, onSelect }) {
 // ---- a list of any length: only what is seen is in the page, more is fetched as the end comes near
 
 const PAGE = 200
-// More came than a stream tells one by one: a list that stands at its top is loaded anew, so many entries of it, at most so often.
+// More came than a stream tells one by one: a list that stands at its top is loaded anew, so many entries of it.
 const FRESH = 100
-const FRESH_MS = 3000
 
 export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   const [items, setItems] = useState([])
@@ -127,7 +126,7 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   const box = useRef()
   const index = useRef(new Map())
   const generation = useRef(0)
-  const freshTimer = useRef(null)
+  const isFreshening = useRef(false)
   const isStale = useRef(false)
   const waiting = useRef([]) // what came live, put in together
 
@@ -171,23 +170,20 @@ export function InfiniteList({ load, row, height = 56, live, empty, label }) {
   useEffect(() => { reset() }, [reset])
 
   // What lies between the newest and what is shown is not known: it is replaced, unless someone reads further down.
-  const freshen = useCallback(() => {
-    if (!isStale.current || freshTimer.current || box.current.scrollTop > height) return
+  const freshen = useCallback(async () => {
+    if (!isStale.current || isFreshening.current || box.current.scrollTop > height) return
+    const own = generation.current
     isStale.current = false
-    freshTimer.current = setTimeout(async () => {
-      const own = generation.current
-      try {
-        const page = await load(null, FRESH)
-        if (own !== generation.current) return
-        if (box.current.scrollTop > height) { isStale.current = true; return }
-        index.current = new Map(page.data.map(item => [item.id, item]))
-        setItems(page.data)
-        setNext(page.next)
-      } catch { isStale.current = true } finally { freshTimer.current = null }
-      freshen()
-    }, FRESH_MS)
+    isFreshening.current = true
+    try {
+      const page = await load(null, FRESH)
+      if (own !== generation.current) return
+      if (box.current.scrollTop > height) { isStale.current = true; return }
+      index.current = new Map(page.data.map(item => [item.id, item]))
+      setItems(page.data)
+      setNext(page.next)
+    } catch { isStale.current = true } finally { isFreshening.current = false }
   }, [load, height])
-  useEffect(() => () => { clearTimeout(freshTimer.current); freshTimer.current = null }, [freshen])
 
   useLive((topic, value) => {
     if (topic === 'reset') reset()
