@@ -8,11 +8,11 @@
  * no harm.
  *
  * Each handle has its own connections, so no lock is held while a request is under way; a fetch
- * prefers the handle that was last at the same host. The waiting loop is our own, because libcurl's
- * looks up only every second. */
+ * prefers the handle that was last at the same host. */
 #include "net/http_client.h"
 
 #include "base/limits.h"
+#include "net/curl_wait.h"
 #include "net/fetch_private.h"
 #include "net/http_server_private.h"
 
@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 
 #define POOL_MAX 64 /* idle handles */
-#define LOOK_MS 100 /* for `cancelled` */
 
 struct handle {
     struct handle *next;
@@ -273,26 +272,6 @@ static bool is_cancelled(const struct fetch_request *request)
     return request->cancelled && atomic_load(request->cancelled);
 }
 
-/* Until the transfer ends; CURLE_ABORTED_BY_CALLBACK when it was cancelled. */
-static CURLcode wait_for(CURLM *multi, const struct fetch_hop *hop, int64_t deadline_ms)
-{
-    for (;;) {
-        int running = 0, queued = 0;
-        if (is_cancelled(hop->request))
-            return CURLE_ABORTED_BY_CALLBACK;
-        if (curl_multi_perform(multi, &running) != CURLM_OK)
-            return CURLE_OUT_OF_MEMORY;
-        CURLMsg *message;
-        while ((message = curl_multi_info_read(multi, &queued)))
-            if (message->msg == CURLMSG_DONE)
-                return message->data.result;
-        int64_t left_ms = deadline_ms - http_now_ms();
-        if (left_ms <= 0)
-            return CURLE_OPERATION_TIMEDOUT;
-        (void)curl_multi_poll(multi, NULL, 0, (int)(left_ms < LOOK_MS ? left_ms : LOOK_MS), NULL);
-    }
-}
-
 /* What libcurl's code means for the caller. */
 static int translate(const struct fetch_hop *hop, CURLcode code, struct err *err)
 {
@@ -344,7 +323,7 @@ static int perform(struct http_client *client, struct fetch_hop *hop, int64_t de
     set_options(client, hop, left_ms);
     (void)curl_easy_setopt(hop->easy, CURLOPT_HTTPHEADER, lines);
     CURLcode result = curl_multi_add_handle(handle->multi, handle->easy) == CURLM_OK
-                          ? wait_for(handle->multi, hop, deadline_ms)
+                          ? curl_wait(handle->multi, hop->request->cancelled, deadline_ms)
                           : CURLE_FAILED_INIT;
     /* A connection that ends within the head is a good answer to libcurl. */
     if (result == CURLE_OK && !hop->is_head_whole)

@@ -1,14 +1,12 @@
-/* libcurl's SMTP, one connection for each message: mail is rare. The waiting loop is our own, for
- * the same reason as the HTTP client's. */
+/* libcurl's SMTP, one connection for each message: mail is rare. */
 #include "net/smtp.h"
 
 #include "base/limits.h"
+#include "net/curl_wait.h"
 #include "net/http_server_private.h"
 
 #include <curl/curl.h>
 #include <sys/socket.h>
-
-enum { LOOK_MS = 100 };
 
 struct transfer {
     const struct egress *egress;
@@ -85,25 +83,6 @@ static void set_options(CURL *easy, struct transfer *t, const struct smtp_server
     (void)curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->message.len);
 }
 
-static CURLcode wait_for(CURLM *multi, int64_t deadline_ms, const atomic_bool *cancelled)
-{
-    for (;;) {
-        int running = 0, queued = 0;
-        if (cancelled && atomic_load(cancelled))
-            return CURLE_ABORTED_BY_CALLBACK;
-        if (curl_multi_perform(multi, &running) != CURLM_OK)
-            return CURLE_OUT_OF_MEMORY;
-        CURLMsg *message;
-        while ((message = curl_multi_info_read(multi, &queued)))
-            if (message->msg == CURLMSG_DONE)
-                return message->data.result;
-        int64_t left_ms = deadline_ms - http_now_ms();
-        if (left_ms <= 0)
-            return CURLE_OPERATION_TIMEDOUT;
-        (void)curl_multi_poll(multi, NULL, 0, (int)(left_ms < LOOK_MS ? left_ms : LOOK_MS), NULL);
-    }
-}
-
 static int translate(const struct transfer *t, const struct smtp_server *server, CURLcode code,
                      int status, struct err *err)
 {
@@ -140,7 +119,7 @@ int smtp_send(const struct egress *egress, const struct smtp_server *server,
         set_options(easy, &t, server, timeout_ms);
         (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients);
         CURLcode code = curl_multi_add_handle(multi, easy) == CURLM_OK
-                            ? wait_for(multi, http_now_ms() + timeout_ms, cancelled)
+                            ? curl_wait(multi, cancelled, http_now_ms() + timeout_ms)
                             : CURLE_FAILED_INIT;
         long status = 0;
         (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
