@@ -3,8 +3,8 @@
  *
  *   {"return": value} | {"exports": {…}} | {"error": "text" or {code, text}} | {"resume": body}
  *
- * with "exit": reason beside the first two, where the step ends the workflow; or a list of these, one for each call in turn, the last one for all that follow. Thread: the
- * loop's. */
+ * with "exit": reason beside the first two, where the step ends the workflow; or a list of these,
+ * one for each call in turn, the last one for all that follow. Thread: the loop's. */
 #include "engine/run.h"
 
 /* The mock of the step's next call; NULL: none. */

@@ -5,7 +5,8 @@
  * idempotency key is for).
  *
  * Threads come with the work, up to LIMIT_SEND_THREADS, and stay. Each takes the first entry that is
- * due, that no other has, and whose host has not got its share of them yet. Lock: `lock` guards all that is not atomic. */
+ * due, that no other has, and whose host has not got its share of them yet. Lock: `lock` guards all
+ * that is not atomic. */
 #include "base/encode.h"
 #include "base/fault.h"
 #include "base/redact.h"

@@ -3,11 +3,12 @@
  *
  * Rules: a node, its name and its text are one piece of memory; cJSON_IsReference says that the
  * text is not to be freed, cJSON_StringIsConst that the name is not. A container is a reference
- * only where its children are another's. A name that was given later (json_set) is a block of its own. string valuestring
- * holds the bytes and a NUL, valueint their count: U+0000 is a character like any other number
- * valuestring holds the literal, valueint its length; valuedouble says nothing. So cJSON_Parse,
- * cJSON_Print, cJSON_Duplicate, cJSON_Compare and cJSON_Delete, which do not know these rules, are
- * never called here. */
+ * only where its children are another's. A name that was given later (json_set) is an allocation of
+ * its own.
+ *   string  valuestring holds the bytes and a NUL, valueint their count: U+0000 is like any other
+ *   number  valuestring holds the literal, valueint its length; valuedouble says nothing
+ * So cJSON_Parse, cJSON_Print, cJSON_Duplicate, cJSON_Compare and cJSON_Delete, which do not know
+ * these rules, are never called here. */
 #ifndef RUNNEL_JSON_NODE_H
 #define RUNNEL_JSON_NODE_H
 
