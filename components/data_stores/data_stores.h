@@ -37,8 +37,9 @@ const char *ds_expiry_text(struct rn_run *run, int64_t ttl_ms);
 struct rn_json *ds_ttl_json(struct rn_run *run, int64_t ttl_ms);
 /* The prop `key` between backticks. */
 const char *ds_key_text(struct rn_run *run);
-/* Creates the record `key` from the prop `value`, unless there is one: then *ret_there is its value,
- * else *ret_value what was written and *ret_ttl_ms how long it lives. No other run gets between. */
+/* Creates the record `key` from the prop `value`, unless there is one: then *ret_there is its
+ * value, else *ret_value what was written and *ret_ttl_ms how long it lives. No other run gets
+ * between. */
 int32_t ds_create(struct rn_run *run, const struct rn_json **ret_there,
                   const struct rn_json **ret_value, int64_t *ret_ttl_ms);
 /* Whether the prop `addRecordIfNotFound` says so. */
@@ -46,8 +47,8 @@ bool ds_may_create(struct rn_run *run);
 
 /* ---- lists.c */
 
-/* Each record of the store that the prop names, in the order of the keys; a return other than 0 ends
- * it and is returned. */
+/* Each record of the store that the prop names, in the order of the keys; a return other than 0
+ * ends it and is returned. */
 int32_t ds_each(struct rn_run *run, const char *prop,
                 int32_t (*each)(struct rn_run *run, void *ctx, const char *key,
                                 const struct rn_json *value),

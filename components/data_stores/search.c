@@ -1,4 +1,5 @@
-/* data_stores-get-record-keys: where in the records a text stands. Cases are those of ASCII letters.
+/* data_stores-get-record-keys: where in the records a text stands. Cases are those of ASCII
+ * letters.
  */
 #include "data_stores.h"
 

@@ -260,18 +260,16 @@ static int32_t update_ttl(struct rn_run *run)
 
 #define OPTION(value_, label_) "{\"value\":\"" value_ "\",\"label\":\"" label_ "\"}"
 
-/* clang-format off: one a line */
-static const char expirations[] =
-    "[" OPTION("custom", "Custom value") "," OPTION("0", "No expiration") "," OPTION("3600", "1 "
-                                                                                             "hour") "," OPTION(
-        "86400",
-        "1 day") "," OPTION("604800",
-                            "1 week") "," OPTION("2592000",
-                                                 "30 days") "," OPTION("7776000",
-                                                                       "90 days") "," OPTION("31536"
-                                                                                             "000",
-                                                                                             "1 "
-                                                                                             "year") "]";
+/* clang-format off */
+static const char expirations[] = "["
+    OPTION("custom", "Custom value") ","
+    OPTION("0", "No expiration") ","
+    OPTION("3600", "1 hour") ","
+    OPTION("86400", "1 day") ","
+    OPTION("604800", "1 week") ","
+    OPTION("2592000", "30 days") ","
+    OPTION("7776000", "90 days") ","
+    OPTION("31536000", "1 year") "]";
 /* clang-format on */
 
 static const struct rn_prop ttl_props[] = {

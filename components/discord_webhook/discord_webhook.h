@@ -20,7 +20,8 @@ const char *discord_url(struct rn_run *run);
 int32_t discord_request(struct rn_run *run, struct rn_http_request *request,
                         const struct rn_http_response **ret);
 
-/* message.c: the message's JSON, from the props. `needs_text`: a message or embeds have to be there. */
+/* message.c: the message's JSON, from the props. `needs_text`: a message or embeds have to be
+ * there. */
 int32_t discord_message(struct rn_run *run, bool needs_text, struct rn_json **ret);
 /* Posts it (the request has URL and body) and returns the message that Discord has made of it. */
 int32_t discord_post(struct rn_run *run, struct rn_http_request *request);

@@ -3,20 +3,29 @@
 
 #define OPTION(value_, label_) "{\"value\":\"" value_ "\",\"label\":\"" label_ "\"}"
 
-/* clang-format off: one a line */
-static const char conditions
-    [] = "[" OPTION("CONTAINS", "[Text] Contains") "," OPTION("NOT_CONTAINS", "[Text] Does not "
-                                                                              "contain") "," OPTION("TEXT_EQUALS", "[Text] Matches exactly") "," OPTION(
-        "TEXT_NOT_EQUALS",
-        "[Text] Does not match exactly") "," OPTION("STARTS_WITH", "[Text] Starts with") "," OPTION("NOT_STARTS_WITH", "[Text] Does not start with") "," OPTION("ENDS_WITH", "[Text] Ends with") "," OPTION("NOT_ENDS_WITH", "[Text] Does not end with") "," OPTION("GREATER_THAN", "[Number] Greater than") "," OPTION("GREATER_THAN_EQUALS", "[Number] Greater than or equal to") "," OPTION("LESS_THAN", "[Number] Less than") "," OPTION("LESS_THAN_EQUALS",
-                                                                                                                                                                                                                                                                                                                                                                                                                                             "[Number] Less than or equal to") "," OPTION("EQUALS",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          "[Number] Equals") "," OPTION("IN_ARRAY",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "[List] Is in the list") "," OPTION("NOT_IN_ARRAY",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "[List] Is not in the list") "," OPTION("KEY_EXISTS",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "[Object] Is a key of the object") "," OPTION("KEY_NOT_EXISTS",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  "[Object] Is no key of the object") "," OPTION("TRUE", "[Boolean] Is true") "," OPTION("FALSE",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         "[Boolean] Is false") "," OPTION("IS_NULL", "[Null] Is null or undefined") "," OPTION("NOT_NULL",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "[Null] Is neither null nor undefined") "]";
+/* clang-format off */
+static const char conditions[] = "["
+    OPTION("CONTAINS", "[Text] Contains") ","
+    OPTION("NOT_CONTAINS", "[Text] Does not contain") ","
+    OPTION("TEXT_EQUALS", "[Text] Matches exactly") ","
+    OPTION("TEXT_NOT_EQUALS", "[Text] Does not match exactly") ","
+    OPTION("STARTS_WITH", "[Text] Starts with") ","
+    OPTION("NOT_STARTS_WITH", "[Text] Does not start with") ","
+    OPTION("ENDS_WITH", "[Text] Ends with") ","
+    OPTION("NOT_ENDS_WITH", "[Text] Does not end with") ","
+    OPTION("GREATER_THAN", "[Number] Greater than") ","
+    OPTION("GREATER_THAN_EQUALS", "[Number] Greater than or equal to") ","
+    OPTION("LESS_THAN", "[Number] Less than") ","
+    OPTION("LESS_THAN_EQUALS", "[Number] Less than or equal to") ","
+    OPTION("EQUALS", "[Number] Equals") ","
+    OPTION("IN_ARRAY", "[List] Is in the list") ","
+    OPTION("NOT_IN_ARRAY", "[List] Is not in the list") ","
+    OPTION("KEY_EXISTS", "[Object] Is a key of the object") ","
+    OPTION("KEY_NOT_EXISTS", "[Object] Is no key of the object") ","
+    OPTION("TRUE", "[Boolean] Is true") ","
+    OPTION("FALSE", "[Boolean] Is false") ","
+    OPTION("IS_NULL", "[Null] Is null or undefined") ","
+    OPTION("NOT_NULL", "[Null] Is neither null nor undefined") "]";
 /* clang-format on */
 
 /* ---- what all three do */

@@ -1,5 +1,5 @@
-/* A folder that code of others writes into: a run's files. Nothing in it is trusted: no symbolic link
- * is followed, no name leaves it. [any thread] */
+/* A folder that code of others writes into: a run's files. Nothing in it is trusted: no symbolic
+ * link is followed, no name leaves it. [any thread] */
 #ifndef RUNNEL_BASE_FOLDER_H
 #define RUNNEL_BASE_FOLDER_H
 

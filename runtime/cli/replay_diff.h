@@ -5,8 +5,8 @@
 #include "base/err.h"
 #include "json/json.h"
 
-/* Puts the event of `run` (`inspect --json`) through `workflow` (NULL: its own); every step answers as
- * it did then, and one that did not run then is not called. *ret {"run", "same": bool,
+/* Puts the event of `run` (`inspect --json`) through `workflow` (NULL: its own); every step answers
+ * as it did then, and one that did not run then is not called. *ret {"run", "same": bool,
  * "differences": [text]}. */
 int replay_diff(const char *project, const struct json *run, const char *workflow,
                 struct json **ret, struct err *err) MUST_USE;

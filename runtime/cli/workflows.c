@@ -56,8 +56,8 @@ static int run_history(const struct args *args)
     return 0;
 }
 
-/* The text of the version that begins with `start`; NULL: the one before the current one. The caller
- * frees both. */
+/* The text of the version that begins with `start`; NULL: the one before the current one. The
+ * caller frees both. */
 static int version_text(struct client *client, const char *name, const char *start, char **ret_text,
                         char **ret_version, struct err *err)
 {

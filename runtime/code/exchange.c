@@ -223,8 +223,8 @@ static int look_at_messages(struct exchange *x)
     return 0;
 }
 
-/* As look_at_messages(); −1 also when the other end is closed. One ask at most: the deadline is looked
- * at between two. */
+/* As look_at_messages(); −1 also when the other end is closed. One ask at most: the deadline is
+ * looked at between two. */
 static int receive(struct exchange *x)
 {
     struct message message;
@@ -264,8 +264,8 @@ static void send_more(struct exchange *x)
     x->sent = 0;
 }
 
-/* Whether a message can be taken: none is while the worker has not read what it was told, or has all
- * its asks open. */
+/* Whether a message can be taken: none is while the worker has not read what it was told, or has
+ * all its asks open. */
 static bool can_take(struct exchange *x)
 {
     return !has_unsent(x) && free_place(x);

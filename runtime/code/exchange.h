@@ -1,8 +1,8 @@
-/* One call's conversation with its interpreter. With a worker it is messages: a u32 number, u32 sizes of
- * four parts, the parts. Number 0: the call (its JSON, code, inputs, steps), and what ends it, the
- * worker's answer (its JSON, exports). Any other number, of the worker's choice: what it asks the
- * runtime for meanwhile (the JSON of plugin/protocol.h's ASK, up to two sections), and the answer to
- * that (JSON, a section). Private to the room. */
+/* One call's conversation with its interpreter. With a worker it is messages: a u32 number, u32
+ * sizes of four parts, the parts. Number 0: the call (its JSON, code, inputs, steps), and what ends
+ * it, the worker's answer (its JSON, exports). Any other number, of the worker's choice: what it
+ * asks the runtime for meanwhile (the JSON of plugin/protocol.h's ASK, up to two sections), and the
+ * answer to that (JSON, a section). Private to the room. */
 #ifndef RUNNEL_CODE_EXCHANGE_H
 #define RUNNEL_CODE_EXCHANGE_H
 

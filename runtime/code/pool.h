@@ -6,8 +6,8 @@
 #include "code/child.h"
 
 /* A child that has everything that `key` says (language, workflow, memory, environment): an idle
- * one, or a new one by `options`. While LIMIT_CODE_PROCESSES are busy it waits, until `deadline_mono_ms`
- * (RN_ETIMEDOUT) or while `is_cancelled` says no (RN_ECANCELED). */
+ * one, or a new one by `options`. While LIMIT_CODE_PROCESSES are busy it waits, until
+ * `deadline_mono_ms` (RN_ETIMEDOUT) or while `is_cancelled` says no (RN_ECANCELED). */
 int pool_take(const char *key, const struct child_options *options, int64_t deadline_mono_ms,
               bool (*is_cancelled)(void *ctx), void *ctx, struct child **ret,
               struct err *err) MUST_USE;

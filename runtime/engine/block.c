@@ -1,5 +1,5 @@
-/* Blocks: if, switch, parallel, for_each. What a block decided (which branch, which items) is on disk
- * before anything in it begins, so that a restart takes the same way. Thread: the loop's. */
+/* Blocks: if, switch, parallel, for_each. What a block decided (which branch, which items) is on
+ * disk before anything in it begins, so that a restart takes the same way. Thread: the loop's. */
 #include "engine/run.h"
 
 #include <assert.h>

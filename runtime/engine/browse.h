@@ -48,8 +48,8 @@ struct engine_edit {
     const char *base;           /* the version that was edited; NULL: whichever. RN_ECONFLICT */
     bool is_dry;                /* only checks */
 };
-/* Checks the new text and, unless it has errors or is_dry, writes the file and deploys. *ret {"text",
- * "version", "written", "problems": […]}. */
+/* Checks the new text and, unless it has errors or is_dry, writes the file and deploys. *ret
+ * {"text", "version", "written", "problems": […]}. */
 int engine_workflow_edit(struct engine *engine, const char *id, const struct engine_edit *edit,
                          struct json **ret, struct err *err) MUST_USE;
 

@@ -20,8 +20,8 @@ struct source_call {
     struct latch done;
     struct err err; /* code 0: committed */
     int64_t retry_after_ms;
-    /* What emits and writes point to, but for what stands in the request's body: the answer's sections
-     * and texts, copied. */
+    /* What emits and writes point to, but for what stands in the request's body: the answer's
+     * sections and texts, copied. */
     struct buf bytes;
     struct emit *emits;
     struct db_write *writes;

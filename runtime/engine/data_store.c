@@ -1,7 +1,8 @@
-/* Data stores: a host's ask, or a person's request, becomes one read of a snapshot or one operation of
- * the store's writer. An ask may touch the stores that the props of its step name and no others: the
- * runtime checks it here, whatever the host sends. Threads: step_ask() on the host's reader thread,
- * which does not wait (a read is one short view); answers of writes leave on the writer thread. */
+/* Data stores: a host's ask, or a person's request, becomes one read of a snapshot or one operation
+ * of the store's writer. An ask may touch the stores that the props of its step name and no others:
+ * the runtime checks it here, whatever the host sends. Threads: step_ask() on the host's reader
+ * thread, which does not wait (a read is one short view); answers of writes leave on the writer
+ * thread. */
 #include "engine/data_store.h"
 
 #include "base/clock.h"
@@ -157,8 +158,8 @@ static bool component_names(const struct component_def *component, const struct 
     return is_found;
 }
 
-/* Whether a prop of the step names the store: of an action one that is a data_store, of code one that
- * is written { store: … } in the file. */
+/* Whether a prop of the step names the store: of an action one that is a data_store, of code one
+ * that is written { store: … } in the file. */
 static bool is_allowed(const struct strand *strand, struct str store)
 {
     const struct use *use = &strand_step(strand)->use;

@@ -4,8 +4,9 @@
 
 #include "engine/engine.h"
 
-/* {"op":"store_…", …} as plugin/protocol.h has it, with `value` and `expected` as JSON values in it; *ret
- * likewise, `value` a member (`keys`, `items` for those). Blocks until what it writes is on disk. */
+/* {"op":"store_…", …} as plugin/protocol.h has it, with `value` and `expected` as JSON values in
+ * it; *ret likewise, `value` a member (`keys`, `items` for those). Blocks until what it writes is
+ * on disk. */
 int engine_data(struct engine *engine, const struct json *request, struct json **ret,
                 struct err *err) MUST_USE;
 /* [{name, keys, bytes}] */

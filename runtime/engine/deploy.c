@@ -162,8 +162,8 @@ static void withdraw(struct engine *engine, struct instance *instance)
     source_instance_unref(old);
 }
 
-/* When the source's timer fires: as its prop says, as the component does where it is not set, or every
- * 15 minutes. */
+/* When the source's timer fires: as its prop says, as the component does where it is not set, or
+ * every 15 minutes. */
 static struct schedule *timer_schedule(const struct instance *instance, const struct prop_def *prop)
 {
     const struct json *value = json_get(instance->props, prop->name), *where = NULL;

@@ -1,5 +1,5 @@
-/* Private to the engine: what deploy.c gives to the files that deploy other things than sources. All
- * under deploy_lock. */
+/* Private to the engine: what deploy.c gives to the files that deploy other things than sources.
+ * All under deploy_lock. */
 #ifndef RUNNEL_ENGINE_DEPLOY_H
 #define RUNNEL_ENGINE_DEPLOY_H
 

@@ -3,8 +3,8 @@
  *
  * A queue stays on disk; only what may begin is read. `cursor` is the last entry taken: entries
  * behind it are new, entries before it are being taken out by the first commit of their run. Run
- * ids grow, so that the queue's order is the order of arrival. A workflow with a concurrency key has
- * a lane per value of it: its entries are read ahead (lanes.c) and each lane keeps the order.
+ * ids grow, so that the queue's order is the order of arrival. A workflow with a concurrency key
+ * has a lane per value of it: its entries are read ahead (lanes.c) and each lane keeps the order.
  */
 #include "engine/dispatch.h"
 

@@ -80,8 +80,8 @@ struct json *
 engine_sources(struct engine *engine); /* [{id, component, state, endpoint, error, subscribers}] */
 struct json *
 engine_endpoints(struct engine *engine); /* [{workflow, namespace, url, kind, state}] */
-/* [{id, kind, schedule, active, last, next:[…], fired, skipped, waiting, error}], each with its next
- * `upcoming` firings. */
+/* [{id, kind, schedule, active, last, next:[…], fired, skipped, waiting, error}], each with its
+ * next `upcoming` firings. */
 struct json *engine_schedules(struct engine *engine, size_t upcoming);
 struct json *engine_components(struct engine *engine); /* the descriptions, one list */
 int engine_component(struct engine *engine, const char *key, struct json **ret,

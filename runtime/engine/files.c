@@ -1,7 +1,7 @@
 /* The folders of runs: DATA/files/<run>, made when a step first needs one, the same for all steps
- * of the run, removed when it has ended. An empty one is removed at once; one with files by a thread
- * of its own, as that takes as long as the files are many. What a crash leaves behind is swept at the
- * next start. Thread: the loop's, but for the remover's own. */
+ * of the run, removed when it has ended. An empty one is removed at once; one with files by a
+ * thread of its own, as that takes as long as the files are many. What a crash leaves behind is
+ * swept at the next start. Thread: the loop's, but for the remover's own. */
 #include "base/folder.h"
 #include "engine/run.h"
 

@@ -1,5 +1,5 @@
-/* Steps that are no calls of a component: workflow, delay, suspend, respond, end; and the waits that
- * actions ask for. Thread: the loop's. */
+/* Steps that are no calls of a component: workflow, delay, suspend, respond, end; and the waits
+ * that actions ask for. Thread: the loop's. */
 #include "crypto/hmac.h"
 #include "engine/run.h"
 

@@ -1,6 +1,6 @@
-/* A request as the event of a native HTTP trigger. The body stands in it as it came where that is JSON;
- * forms and multipart bodies become objects, bytes that are no text {"$base64": …}. The body as it was
- * sent is kept beside the event (bodyRaw). [any thread] */
+/* A request as the event of a native HTTP trigger. The body stands in it as it came where that is
+ * JSON; forms and multipart bodies become objects, bytes that are no text {"$base64": …}. The body
+ * as it was sent is kept beside the event (bodyRaw). [any thread] */
 #include "base/encode.h"
 #include "base/redact.h"
 #include "engine/ingest.h"

@@ -1,5 +1,5 @@
-/* A request to a native HTTP trigger: who may send it, its event on disk, and the answer: at once, or
- * what the workflow's run responds. Thread: the listener's. */
+/* A request to a native HTTP trigger: who may send it, its event on disk, and the answer: at once,
+ * or what the workflow's run responds. Thread: the listener's. */
 #include "base/latch.h"
 #include "engine/ingest.h"
 #include "engine/respond.h"

@@ -262,8 +262,8 @@ struct acceptance {
     void (*done)(struct acceptance *acceptance, int code,
                  const struct err *err); /* writer thread */
     void *ctx;
-    /* Each may be NULL. `effect` writes more in the same transaction, behind the events; `committed`
-     * comes before anybody hears of the runs. Writer thread. */
+    /* Each may be NULL. `effect` writes more in the same transaction, behind the events;
+     * `committed` comes before anybody hears of the runs. Writer thread. */
     int (*effect)(struct store_tx *tx, struct acceptance *acceptance, struct err *err);
     void *effect_ctx;
     void (*committed)(struct acceptance *acceptance);
@@ -314,8 +314,8 @@ void dispatcher_stop(struct dispatcher *dispatcher);     /* begins nothing new; 
 size_t dispatcher_calls(struct dispatcher *dispatcher);  /* steps being called now */
 size_t dispatcher_active(struct dispatcher *dispatcher); /* runs in memory */
 bool dispatcher_cancel(struct dispatcher *dispatcher, uint64_t run_id);
-/* A step that waits for it goes on; `data` (taken) is what the resume brought; `then` is called when
- * it is on disk. False: nothing waits there (any more). */
+/* A step that waits for it goes on; `data` (taken) is what the resume brought; `then` is called
+ * when it is on disk. False: nothing waits there (any more). */
 bool dispatcher_resume(struct dispatcher *dispatcher, uint64_t run_id, uint32_t position,
                        uint32_t attempt, struct json *data, loop_fn then, void *ctx);
 void dispatcher_counts(struct dispatcher *dispatcher, const char *workflow, size_t *ret_running);

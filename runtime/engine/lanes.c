@@ -1,9 +1,9 @@
 /* Lanes: strict order per value of settings.concurrency.key, and different values side by side.
  *
- * Entries are read ahead of their turn, in the order of the queue, up to AHEAD; of each only its id is
- * kept, in the lane of its key. A lane begins its first entries as long as it has fewer than `workers`
- * runs. A key that needs JavaScript is resolved in the expression host; reading stands still
- * meanwhile, so that the order holds. Thread: the loop's. */
+ * Entries are read ahead of their turn, in the order of the queue, up to AHEAD; of each only its id
+ * is kept, in the lane of its key. A lane begins its first entries as long as it has fewer than
+ * `workers` runs. A key that needs JavaScript is resolved in the expression host; reading stands
+ * still meanwhile, so that the order holds. Thread: the loop's. */
 #include "engine/dispatch.h"
 
 enum { AHEAD = 10000, READ = 256 };

@@ -1,5 +1,5 @@
-/* Mocked steps: what `runnel test` and dry replays give instead of calling anyone. A mock is found by
- * the step's path, else by its namespace:
+/* Mocked steps: what `runnel test` and dry replays give instead of calling anyone. A mock is found
+ * by the step's path, else by its namespace:
  *
  *   {"return": value} | {"exports": {…}} | {"error": "text" or {code, text}} | {"resume": body}
  *

@@ -1,7 +1,7 @@
 /* Deploying the triggers of a workflow that have no component: an HTTP trigger has an endpoint, a
  * schedule is the scheduler's. Each is an instance like a source's, with the mapping of its file,
- * {{process.env}} filled in, as its props. An instance is made anew for each change of that. Thread:
- * the deploying one, under deploy_lock. */
+ * {{process.env}} filled in, as its props. An instance is made anew for each change of that.
+ * Thread: the deploying one, under deploy_lock. */
 #include "engine/deploy.h"
 
 static void fail_at(const struct json *where, struct err *err)

@@ -1,12 +1,12 @@
 /* Deliveries: HTTP requests and mail that runs have sent. What is to be done stands in the store,
  * sorted by when: whatever happens to this process, the next one finds it there. An entry goes, or
- * is put where its next try is, in the same transaction that writes into the run what came of it; so
- * a delivery is made at least once, and again if the process ends between the two (that is what the
- * idempotency key is for).
+ * is put where its next try is, in the same transaction that writes into the run what came of it;
+ * so a delivery is made at least once, and again if the process ends between the two (that is what
+ * the idempotency key is for).
  *
- * Threads come with the work, up to LIMIT_SEND_THREADS, and stay. Each takes the first entry that is
- * due, that no other has, and whose host has not got its share of them yet. Lock: `lock` guards all
- * that is not atomic. */
+ * Threads come with the work, up to LIMIT_SEND_THREADS, and stay. Each takes the first entry that
+ * is due, that no other has, and whose host has not got its share of them yet. Lock: `lock` guards
+ * all that is not atomic. */
 #include "base/encode.h"
 #include "base/fault.h"
 #include "base/redact.h"

@@ -1,5 +1,5 @@
-/* What the store knows of the steps of a run, by path: a run that is loaded goes through its workflow
- * from the start and takes these for done. Thread: the loop's. */
+/* What the store knows of the steps of a run, by path: a run that is loaded goes through its
+ * workflow from the start and takes these for done. Thread: the loop's. */
 #include "engine/run.h"
 
 struct progress {

@@ -2,9 +2,10 @@
  * engine.
  *
  * The listener's thread expects an answer before the event is committed, so that the run cannot be
- * faster; the run gives it (respond_give) and ends (respond_end), both by its id. What is given counts
- * once; it goes out at the end of the run, or at once if it is immediate. Nobody waiting (the sender is
- * gone, runnel was started again, a replay) is no error: the answer is dropped and the run goes on. */
+ * faster; the run gives it (respond_give) and ends (respond_end), both by its id. What is given
+ * counts once; it goes out at the end of the run, or at once if it is immediate. Nobody waiting
+ * (the sender is gone, runnel was started again, a replay) is no error: the answer is dropped and
+ * the run goes on. */
 #ifndef RUNNEL_ENGINE_RESPOND_H
 #define RUNNEL_ENGINE_RESPOND_H
 

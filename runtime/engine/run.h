@@ -7,10 +7,10 @@
  *   enter → resolve → accounts → commit(results so far + intent) → call → answer → next step …
  *
  * What a step was asked and what it answered is on disk under the step's path ("loop[3].fetch"), a
- * block's decision too. A restart goes through the workflow from its first step and takes what is on
- * disk for done (progress.h), so that memory is only ever what the store says plus the transitions
- * in flight. For the same reason a run that only waits leaves memory and is loaded again when its
- * time comes (dispatch.c).
+ * block's decision too. A restart goes through the workflow from its first step and takes what is
+ * on disk for done (progress.h), so that memory is only ever what the store says plus the
+ * transitions in flight. For the same reason a run that only waits leaves memory and is loaded
+ * again when its time comes (dispatch.c).
  *
  * A strand that is not wanted any more (the run was cancelled or has ended, another branch failed)
  * is abandoned: it is dropped at once, or when the call that it waits for has come back. The run
@@ -271,8 +271,8 @@ bool strand_failure_ends_run(const struct strand *strand);
 void step_begin(struct strand *strand);
 /* Nobody knows what became of an attempt that was on disk without a result. */
 void step_settle_unknown(struct strand *strand);
-/* The attempt has failed before anything was called; its result is its only record. The step's retry
- * policy decides what follows. */
+/* The attempt has failed before anything was called; its result is its only record. The step's
+ * retry policy decides what follows. */
 void step_fail_attempt(struct strand *strand, int code, const char *text);
 /* Resolves a template; `then` gets the value (taken) on the loop, or the step has failed. */
 void step_resolve(struct strand *strand, const struct expr_template *template,
@@ -312,8 +312,8 @@ bool wait_read(const struct json *json, struct wait *ret);
 /* What a host asks for during a step's call (data_store.c): `ask` of a struct call whose ctx is the
  * strand. [the host's reader thread] */
 void step_ask(void *strand, struct ask *ask, const struct frame *frame);
-/* A call for options or dynamic props: the ctx of configure_ask(), which answers its asks. It may read
- * the stores that `props` name. [the host's reader thread] */
+/* A call for options or dynamic props: the ctx of configure_ask(), which answers its asks. It may
+ * read the stores that `props` name. [the host's reader thread] */
 struct configuring {
     struct engine *engine;
     const struct component_def *component;

@@ -1,12 +1,12 @@
 /* The scheduler: fires schedule triggers and the timers of sources.
  *
- * A schedule trigger's firing is an event like any other: one transaction has the event, its place in
- * the queue and the schedule's new state, so that a crash neither loses a firing nor makes two of it. A
- * source's firing is a run of the source, whose transaction has the state too. What came due while
- * nothing ran is worked out from the state on disk (schedule_state.c).
+ * A schedule trigger's firing is an event like any other: one transaction has the event, its place
+ * in the queue and the schedule's new state, so that a crash neither loses a firing nor makes two
+ * of it. A source's firing is a run of the source, whose transaction has the state too. What came
+ * due while nothing ran is worked out from the state on disk (schedule_state.c).
  *
- * One struct timer per instance, on the loop thread. While a firing of it is on its way it is busy, and
- * decides nothing; what came due meanwhile is looked at afterwards. */
+ * One struct timer per instance, on the loop thread. While a firing of it is on its way it is busy,
+ * and decides nothing; what came due meanwhile is looked at afterwards. */
 #include "base/fault.h"
 #include "engine/schedule_state.h"
 

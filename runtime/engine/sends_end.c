@@ -48,8 +48,8 @@ static void refuse(const struct run *run, struct send *send, const char *why)
     json_set_string(send->record, "error", why);
 }
 
-/* Why the run's emits cannot be; NULL: they can. Workflows that multiply what they emit fill a store
- * however few hops they have. */
+/* Why the run's emits cannot be; NULL: they can. Workflows that multiply what they emit fill a
+ * store however few hops they have. */
 static char *why_not(const struct run *run)
 {
     struct store_stats stats;

@@ -1,7 +1,7 @@
 /* The data stores' sweeper: every SWEEP_MS, and as long as there is something left every PAUSE_MS,
- * one operation of the store removes old records. A piece is a few milliseconds of the writer's time;
- * the pause lets others at it. There is no state to survive a restart: what is old is in the store.
- * Thread: the loop's, but for apply() and done(). */
+ * one operation of the store removes old records. A piece is a few milliseconds of the writer's
+ * time; the pause lets others at it. There is no state to survive a restart: what is old is in the
+ * store. Thread: the loop's, but for apply() and done(). */
 #include "engine/internal.h"
 
 #include "store/data_store.h"

@@ -1,5 +1,5 @@
-/* The blocks of a workflow: if, switch, parallel, for_each. Each holds lists of steps; what stands in
- * them is not seen behind the block, only what the block exports. */
+/* The blocks of a workflow: if, switch, parallel, for_each. Each holds lists of steps; what stands
+ * in them is not seen behind the block, only what the block exports. */
 #include "flow/load.h"
 
 enum { BRANCHES_MAX = 100, CONCURRENCY_MAX = 100, DEPTH_MAX = 16 };

@@ -1,8 +1,8 @@
 /* Code steps: code in the workflow file or in a file beside it, its language, its props.
  *
- * A file's text belongs to the workflow's version: it is written behind the workflow's own text, one
- * comment line each (`#runnel:file {"path":…,"text":…}`), so that what is kept of a version is one
- * text, its hash covers the code, and a diff shows what has changed. */
+ * A file's text belongs to the workflow's version: it is written behind the workflow's own text,
+ * one comment line each (`#runnel:file {"path":…,"text":…}`), so that what is kept of a version is
+ * one text, its hash covers the code, and a diff shows what has changed. */
 #include "flow/load.h"
 #include "flow/yaml.h"
 

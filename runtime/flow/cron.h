@@ -2,14 +2,14 @@
  *
  * Fields: minute 0–59, hour 0–23, day of month 1–31 or L (the last), month 1–12 or JAN–DEC, day of
  * week 0–7 or SUN–SAT (0 and 7 are Sunday), also 5#2 (the second Friday) and 5L (the last). Each
- * takes *, lists, ranges and steps (1-5, 0,30, 10-50/20, and * with a step). Where both day fields are
- * restricted, either is enough. @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually
- * stand for what they stand for in cron(8).
+ * takes *, lists, ranges and steps (1-5, 0,30, 10-50/20, and * with a step). Where both day fields
+ * are restricted, either is enough. @hourly, @daily, @midnight, @weekly, @monthly, @yearly,
+ * @annually stand for what they stand for in cron(8).
  *
  * When the clocks change, as in Debian's cron(8): an expression with neither minute nor hour
  * beginning with "*" names times of the day. One that the change skips fires once, at the moment of
- * the change; one that comes twice fires the first time only. Any other expression goes by the clock
- * as it is: nothing in the skipped hour, and again in the repeated one. */
+ * the change; one that comes twice fires the first time only. Any other expression goes by the
+ * clock as it is: nothing in the skipped hour, and again in the repeated one. */
 #ifndef RUNNEL_FLOW_CRON_H
 #define RUNNEL_FLOW_CRON_H
 

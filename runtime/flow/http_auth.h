@@ -29,8 +29,8 @@ struct http_auth {
     int64_t tolerance_ms;
 };
 
-/* Reads the `auth` of an HTTP trigger: "none", { bearer: … }, { hmac: { … } } or a preset by its name.
- * With `is_draft` secrets may still be {{ … }}. RN_EINVAL and *ret_where. */
+/* Reads the `auth` of an HTTP trigger: "none", { bearer: … }, { hmac: { … } } or a preset by its
+ * name. With `is_draft` secrets may still be {{ … }}. RN_EINVAL and *ret_where. */
 int http_auth_parse(const struct json *config, bool is_draft, struct http_auth *ret,
                     const struct json **ret_where, struct err *err) MUST_USE;
 void http_auth_release(struct http_auth *auth);

@@ -1,5 +1,5 @@
-/* The native HTTP trigger of a workflow: `http: { … }`. What it lets in, who may call it, and what the
- * sender gets. */
+/* The native HTTP trigger of a workflow: `http: { … }`. What it lets in, who may call it, and what
+ * the sender gets. */
 #ifndef RUNNEL_FLOW_HTTP_TRIGGER_H
 #define RUNNEL_FLOW_HTTP_TRIGGER_H
 
@@ -39,8 +39,8 @@ struct http_trigger {
     uint32_t remember;
 };
 
-/* `config`: the mapping behind `http:`. With `is_draft`, as the file has it: secrets may be {{ … }}.
- * RN_EINVAL: the text says what is wrong, *ret_where is the member. */
+/* `config`: the mapping behind `http:`. With `is_draft`, as the file has it: secrets may be {{ …
+ * }}. RN_EINVAL: the text says what is wrong, *ret_where is the member. */
 int http_trigger_parse(const struct json *config, bool is_draft, struct http_trigger **ret,
                        const struct json **ret_where, struct err *err) MUST_USE;
 void http_trigger_free(struct http_trigger *trigger); /* NULL is fine */

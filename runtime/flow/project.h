@@ -53,9 +53,9 @@ struct project {
         size_t plugin_memory;
         uint64_t files; /* of a run */
     } limits;
-    /* Object of strings: .env, then the process's environment, which wins. {{process.env.NAME}} sees
-     * the names in .env and those that the workflow files and runnel.yaml's `env:` list name, never
-     * the whole environment. */
+    /* Object of strings: .env, then the process's environment, which wins. {{process.env.NAME}}
+     * sees the names in .env and those that the workflow files and runnel.yaml's `env:` list name,
+     * never the whole environment. */
     struct json *env;
     struct workflow **workflows;
     size_t workflow_count;
@@ -156,8 +156,8 @@ struct code {
     char *text;
 };
 
-/* `NAME` of a prop { store: NAME } (Pipedream's storeId is taken, too) as a file has it; NULL: it is
- * none. What an expression makes is no such prop, whatever it looks like. */
+/* `NAME` of a prop { store: NAME } (Pipedream's storeId is taken, too) as a file has it; NULL: it
+ * is none. What an expression makes is no such prop, whatever it looks like. */
 const struct json *data_store_name(const struct json *prop);
 
 /* What becomes of the run when a step has failed for good. */
@@ -247,8 +247,8 @@ struct project_options {
     account_lookup accounts; /* may be NULL */
     void *accounts_ctx;
     struct expr_engine *expressions; /* compiles what only it can read; NULL: that is not checked */
-    /* Starts the interpreters of code steps, to have the code parsed; of the draft only, if there is
-     * one. */
+    /* Starts the interpreters of code steps, to have the code parsed; of the draft only, if there
+     * is one. */
     bool checks_code;
     /* "workflows/x.yaml": what is to be checked in its place, before it is written. NULL: none */
     const char *draft_of;
@@ -265,8 +265,8 @@ int project_load(const struct project_options *options, struct project **ret,
  * its components still exist. NULL and *problems. */
 struct workflow *workflow_parse(const char *id, struct str text, const struct project *project,
                                 struct catalog *catalog, struct problems *problems);
-/* Puts a workflow (taken) of workflow_parse() in the place of its file, which has errors. Before the
- * project is shared. */
+/* Puts a workflow (taken) of workflow_parse() in the place of its file, which has errors. Before
+ * the project is shared. */
 void project_keep(struct project *project, struct workflow *workflow);
 /* Of a version's text: the size of the workflow file alone; and {path: text} of the code files
  * behind it. */

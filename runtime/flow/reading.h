@@ -1,5 +1,5 @@
-/* Reading a section of a file whose mistakes are shown one at a time, where they are. Private to the
- * room. */
+/* Reading a section of a file whose mistakes are shown one at a time, where they are. Private to
+ * the room. */
 #ifndef RUNNEL_FLOW_READING_H
 #define RUNNEL_FLOW_READING_H
 

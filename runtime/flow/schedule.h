@@ -28,7 +28,8 @@ int schedule_parse(const struct json *config, bool is_timer, struct schedule **r
                    const struct json **ret_where, struct err *err) MUST_USE;
 void schedule_free(struct schedule *schedule); /* NULL is fine */
 
-/* The first firing behind `after_ms`; INT64_MAX: there is none. An interval counts from `anchor_ms`.
+/* The first firing behind `after_ms`; INT64_MAX: there is none. An interval counts from
+ * `anchor_ms`.
  */
 int64_t schedule_next(const struct schedule *schedule, int64_t anchor_ms, int64_t after_ms);
 /* How long after `at_ms` this firing is to be put off, from 0 up to the jitter. The same each time

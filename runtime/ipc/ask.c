@@ -1,6 +1,6 @@
-/* Asks of a host during its calls: each is answered once, on whichever thread the answer comes. An ask
- * knows its call by id only, so it may outlive the call, the process and the supervisor: it holds a
- * reference to the host, and an answer whose call is gone is dropped. */
+/* Asks of a host during its calls: each is answered once, on whichever thread the answer comes. An
+ * ask knows its call by id only, so it may outlive the call, the process and the supervisor: it
+ * holds a reference to the host, and an answer whose call is gone is dropped. */
 #include "ipc/host.h"
 
 #include "json/json.h"

@@ -12,12 +12,12 @@
  * bytes that JSON cannot hold or that nobody on the way needs to parse (raw bodies, event texts). A
  * frame that does not add up ends the connection.
  *
- * Asks: while a host holds a call it may ask the runtime for something (a record of a data store, for
- * one; plugin/protocol.h has the requests). It sends FRAME_ASK with the call's id and a number of
- * its choice from 1 to 65,535 that no open ask of the call has; the runtime answers each with exactly
- * one FRAME_ANSWER of the same id and number, {"ok":true, …} or {"error":{code,text}}, in any order,
- * as long as the call has not ended. At most LIMIT_ASKS are open in one call: more are answered with
- * an error at once. An ask of a call that has ended gets no answer.
+ * Asks: while a host holds a call it may ask the runtime for something (a record of a data store,
+ * for one; plugin/protocol.h has the requests). It sends FRAME_ASK with the call's id and a number
+ * of its choice from 1 to 65,535 that no open ask of the call has; the runtime answers each with
+ * exactly one FRAME_ANSWER of the same id and number, {"ok":true, …} or {"error":{code,text}}, in
+ * any order, as long as the call has not ended. At most LIMIT_ASKS are open in one call: more are
+ * answered with an error at once. An ask of a call that has ended gets no answer.
  */
 #ifndef RUNNEL_IPC_FRAME_H
 #define RUNNEL_IPC_FRAME_H

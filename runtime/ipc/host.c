@@ -50,8 +50,8 @@ void host_flush(struct host *host)
     }
     if (host->phase == PROCESS_ENDING)
         pthread_cond_broadcast(&host->writer_left);
-    /* The answer to what was sent may be here before we are: the thread found a writer in the outbox
-     * then, did not close the connection, and waits for nothing that will come. */
+    /* The answer to what was sent may be here before we are: the thread found a writer in the
+     * outbox then, did not close the connection, and waits for nothing that will come. */
     if (host->is_retiring || host->is_stopping)
         host_wake(host);
 }

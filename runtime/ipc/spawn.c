@@ -222,8 +222,8 @@ bool spawn_describe_exit(int status, const struct rusage *usage, size_t memory_l
     } else {
         (void)snprintf(out, out_size, "exited with status %d", WEXITSTATUS(status));
     }
-    /* ru_maxrss is in KiB. What a process could not get it does not have, hence "near". Most of what
-     * a process has under a sanitizer is the sanitizer's. */
+    /* ru_maxrss is in KiB. What a process could not get it does not have, hence "near". Most of
+     * what a process has under a sanitizer is the sanitizer's. */
     bool is_near =
         !HAS_SANITIZER && usage && (size_t)usage->ru_maxrss * 1024 >= memory_limit / 10 * 9;
     bool has_failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;

@@ -161,8 +161,8 @@ struct answer_frame {
 int frame_server_ask(struct served_call *call, struct str json, const struct str *sections,
                      uint32_t count, struct answer_frame **ret, struct err *err) MUST_USE;
 void frame_server_answer_free(struct answer_frame *answer); /* NULL is fine */
-/* The same without waiting. `ask` is the caller's, with `answered` set; it stays where it is until that
- * is called, once, or frame_server_forget(). */
+/* The same without waiting. `ask` is the caller's, with `answered` set; it stays where it is until
+ * that is called, once, or frame_server_forget(). */
 struct frame_ask {
     /* On another thread, with the server's lock held: it neither blocks nor calls the server. */
     void (*answered)(struct frame_ask *ask);

@@ -14,8 +14,8 @@ struct http_part {
     struct str data;
 };
 
-/* Calls `each` for every part in order; a non-zero return ends it and is returned. RN_EINVAL for what
- * is no whole multipart body, RN_ETOOBIG past LIMIT_MULTIPART_PARTS. */
+/* Calls `each` for every part in order; a non-zero return ends it and is returned. RN_EINVAL for
+ * what is no whole multipart body, RN_ETOOBIG past LIMIT_MULTIPART_PARTS. */
 int http_multipart_parse(struct str content_type, struct str body,
                          int (*each)(void *ctx, const struct http_part *part), void *ctx,
                          struct err *err) MUST_USE;

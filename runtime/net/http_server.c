@@ -297,8 +297,8 @@ static int take_request(struct http_server *server, struct http_slot *slot,
         if (status && status != 413 && !http_slot_set(slot, HTTP_SLOT_READING, start_ms, 0))
             status = 408;
     }
-    /* A silent connection may have been chosen to go in the moment in which a request came: what has
-     * arrived whole is served, and the connection closed behind it. */
+    /* A silent connection may have been chosen to go in the moment in which a request came: what
+     * has arrived whole is served, and the connection closed behind it. */
     if (!status && !http_slot_set(slot, HTTP_SLOT_HANDLING, now_ms, 0))
         head->keeps_alive = false;
     if (status == 408)

@@ -1,5 +1,5 @@
-/* What an action wants to be sent when its run has ended. It is only noted here: the runtime looks at
- * it, and does it. */
+/* What an action wants to be sent when its run has ended. It is only noted here: the runtime looks
+ * at it, and does it. */
 #include "plugin/run.h"
 
 #include "base/limits.h"

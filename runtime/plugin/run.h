@@ -32,8 +32,8 @@ struct run_services {
     int (*sleep)(void *ctx, int64_t ms, const atomic_bool *cancelled);
     /* The run is about to wait for something. */
     void (*may_block)(void *ctx);
-    /* Asks the runtime (plugin/protocol.h); may block. `values` become sections. The results are the
-     * run's to free; *ret_value NULL: the answer has no value. */
+    /* Asks the runtime (plugin/protocol.h); may block. `values` become sections. The results are
+     * the run's to free; *ret_value NULL: the answer has no value. */
     int (*ask)(void *ctx, const struct json *request, const struct json *const *values,
                size_t count, struct json **ret_answer, struct json **ret_value, struct err *err);
     /* A line of the run's log, redacted and cut. */

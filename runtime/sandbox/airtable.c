@@ -1,5 +1,5 @@
-/* Airtable: bases, tables, and records: list, get, create, update, upsert, delete. Shapes and limits:
- * Airtable's Web API reference. One base with two tables of the same columns. */
+/* Airtable: bases, tables, and records: list, get, create, update, upsert, delete. Shapes and
+ * limits: Airtable's Web API reference. One base with two tables of the same columns. */
 #include "sandbox/private.h"
 
 #include "base/clock.h"

@@ -1,5 +1,5 @@
-/* A server that answers as a test says and keeps what it was asked: what `runnel test` puts in place
- * of every host (egress_catch). Its paths are /<scheme>/<host[:port]>/<path…>.
+/* A server that answers as a test says and keeps what it was asked: what `runnel test` puts in
+ * place of every host (egress_catch). Its paths are /<scheme>/<host[:port]>/<path…>.
  *
  * A mock: {"method"?: "POST", "url": "https://host/path" (with or without a query; a `*` at its end
  * stands for any rest), "status"?: 200, "headers"?: {}, "body"?: value, "times"?: N}. The first that

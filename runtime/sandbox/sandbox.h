@@ -1,7 +1,7 @@
 /* The sandbox: honest stand-ins of the vendors' APIs on this machine, for trying workflows without
  * accounts. One listener; each vendor has a path of its own, and the rewrites say which host goes
- * where. What the vendors received can be listed, and they can be made to fail. docs/sandbox.md says
- * what each of them knows. [any thread] */
+ * where. What the vendors received can be listed, and they can be made to fail. docs/sandbox.md
+ * says what each of them knows. [any thread] */
 #ifndef RUNNEL_SANDBOX_SANDBOX_H
 #define RUNNEL_SANDBOX_SANDBOX_H
 

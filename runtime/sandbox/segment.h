@@ -28,8 +28,8 @@ struct json *segment_public_destinations(struct sandbox *sandbox);
 const struct json *segment_config_value(const struct json *destination, const char *name);
 
 /* Whether a Destination FQL statement can be read; and whether it selects an event. What this reads
- * of the language: comparisons (=, !=, <, <=, >, >=) of a path with a literal, contains(path, text),
- * match(path, glob), a path alone (is it there), and, or, !, not, parentheses. */
+ * of the language: comparisons (=, !=, <, <=, >, >=) of a path with a literal, contains(path,
+ * text), match(path, glob), a path alone (is it there), and, or, !, not, parentheses. */
 bool segment_fql_is_good(struct str statement);
 bool segment_fql_selects(struct str statement, const struct json *event);
 

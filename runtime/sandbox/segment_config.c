@@ -1,5 +1,5 @@
-/* Segment's Config API (v1beta): workspaces, sources, destinations. Shapes and codes: Segment's docs
- * of the Config API. One destination "webhooks" a source, with up to five hooks. */
+/* Segment's Config API (v1beta): workspaces, sources, destinations. Shapes and codes: Segment's
+ * docs of the Config API. One destination "webhooks" a source, with up to five hooks. */
 #include "sandbox/segment.h"
 
 #include "base/clock.h"

@@ -2,10 +2,10 @@
  * destination and every subscription of its Actions destinations, signed with the destination's
  * secret.
  *
- * Segment's rules: a single event is signed whole, a batch by its first element; five seconds for an
- * answer; 408, 423, 429, 5xx but 501, and no answer at all are tried again. Of the hooks of a classic
- * destination one that takes the event is enough: the others are not tried again. Where Segment
- * tries for four hours, the sandbox tries five times within seconds. */
+ * Segment's rules: a single event is signed whole, a batch by its first element; five seconds for
+ * an answer; 408, 423, 429, 5xx but 501, and no answer at all are tried again. Of the hooks of a
+ * classic destination one that takes the event is enough: the others are not tried again. Where
+ * Segment tries for four hours, the sandbox tries five times within seconds. */
 #include "sandbox/segment.h"
 
 #include "base/clock.h"

@@ -1,5 +1,5 @@
-/* Segment's filter query language, as far as destination triggers use it: `type = "track" and event =
- * "Order Completed"`. A recursive descent over a text of a bounded depth; what cannot be read is
+/* Segment's filter query language, as far as destination triggers use it: `type = "track" and event
+ * = "Order Completed"`. A recursive descent over a text of a bounded depth; what cannot be read is
  * refused when the subscription is made. */
 #include "sandbox/segment.h"
 

@@ -1,8 +1,8 @@
 /* The sandbox's memory, and the file that keeps it over restarts.
  *
  * What a source registered must survive a kill: it is saved at once. Everything else is saved by a
- * thread of its own, which waits longer the longer a save takes, so that saving costs a twentieth of
- * the time at most. */
+ * thread of its own, which waits longer the longer a save takes, so that saving costs a twentieth
+ * of the time at most. */
 #include "sandbox/private.h"
 
 #include "base/clock.h"

@@ -12,8 +12,8 @@
 
 enum { DATA_PLACES = 16 };
 
-/* What a store holds, with what is over and not swept; and which of its spaces holds it. One that holds
- * nothing is none, and has a record only as long as it is not at its first place. */
+/* What a store holds, with what is over and not swept; and which of its spaces holds it. One that
+ * holds nothing is none, and has a record only as long as it is not at its first place. */
 struct data_totals {
     bool is_new;
     uint64_t count, bytes, place;
@@ -37,7 +37,8 @@ struct data_record {
 bool data_record_parse(struct str raw, int64_t now_ms, struct data_record *ret);
 int data_record_get(struct store_reader reader, struct str store, struct str key, int64_t now_ms,
                     struct data_record *ret) MUST_USE;
-/* Writes over `old`, which is what lies there; `value` may be a view of it. `totals` are the new ones.
+/* Writes over `old`, which is what lies there; `value` may be a view of it. `totals` are the new
+ * ones.
  */
 int data_record_put(struct store_tx *tx, struct str store, struct str key, struct str value,
                     int64_t expires_ms, const struct data_record *old,
@@ -55,8 +56,8 @@ struct str data_expiry_key(struct data_expiry *out, int64_t expires_ms, struct s
 
 /* ---- data_sweep.c */
 
-/* Empties the store: at once where that is little work, else its records are left to data_drain() and
- * those that come go elsewhere. */
+/* Empties the store: at once where that is little work, else its records are left to data_drain()
+ * and those that come go elsewhere. */
 int data_empty(struct store_tx *tx, struct str store, struct data_totals *totals,
                struct err *err) MUST_USE;
 

@@ -1,6 +1,6 @@
-/* What becomes of old records: those whose time is over are swept, those of a store that was cleared
- * are drained. Both in pieces, so that the commits of others do not wait for 100,000 deletions (0.1 to
- * 0.3 s in one transaction).
+/* What becomes of old records: those whose time is over are swept, those of a store that was
+ * cleared are drained. Both in pieces, so that the commits of others do not wait for 100,000
+ * deletions (0.1 to 0.3 s in one transaction).
  *
  * A store that is cleared reads as empty at once: its records lie in one of DATA_PLACES spaces, and
  * the clearing names another one. The old space's name goes into "data-dropped", and data_drain()

@@ -193,8 +193,9 @@ struct table_walk {
  * as long as the walk. */
 int table_walk_init(struct table_walk *walk, struct store_reader reader, enum table table,
                     struct str prefix, struct str from, bool is_backward) MUST_USE;
-/* Backward from before id `before` (0: from the newest): all of `all`, or those of a name in `named`,
- * whose keys are the name's number, kept in `prefix`, and the id. RN_ENOTFOUND: no such name. */
+/* Backward from before id `before` (0: from the newest): all of `all`, or those of a name in
+ * `named`, whose keys are the name's number, kept in `prefix`, and the id. RN_ENOTFOUND: no such
+ * name. */
 int table_walk_init_newest(struct table_walk *walk, struct store_reader reader, enum table all,
                            enum table named, struct str name, unsigned char prefix[4],
                            uint64_t before) MUST_USE;

@@ -31,8 +31,8 @@ struct store;
 struct store_tx;   /* a write transaction; only inside apply() */
 struct store_view; /* a read snapshot */
 
-/* 2: the raw body of an event may be a part of its text. A store of an earlier version is taken, and is
- * of this one from the next commit on. */
+/* 2: the raw body of an event may be a part of its text. A store of an earlier version is taken,
+ * and is of this one from the next commit on. */
 #define STORE_SCHEMA_VERSION 2
 
 struct store_options {

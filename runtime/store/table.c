@@ -1,7 +1,8 @@
 /* Records by key: the only place where LMDB's put, get and delete are called, so that bytes are
  * counted in one place and a failure in the middle of a transaction is never overlooked. Values are
  * written in place (MDB_RESERVE): no copy is made. Invariant: meta.used_bytes of a transaction is
- * the sum of table_footprint() over all records but those of meta and of changes, which are bounded. */
+ * the sum of table_footprint() over all records but those of meta and of changes, which are
+ * bounded. */
 #include "store/private.h"
 
 #define PAGE 4096u

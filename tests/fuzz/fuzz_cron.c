@@ -1,6 +1,6 @@
 /* fuzz: flow */
-/* Cron expressions: what is taken fires at whole minutes, each behind the one before, in a zone whose
- * clocks change; what is refused says why. */
+/* Cron expressions: what is taken fires at whole minutes, each behind the one before, in a zone
+ * whose clocks change; what is refused says why. */
 #include "fuzz.h"
 
 #include "flow/cron.h"

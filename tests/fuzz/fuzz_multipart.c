@@ -1,6 +1,6 @@
 /* fuzz: net */
-/* Multipart bodies: the first line of the input is the boundary, the rest the body. Parts are views into
- * the body, in order, and never overlap. */
+/* Multipart bodies: the first line of the input is the boundary, the rest the body. Parts are views
+ * into the body, in order, and never overlap. */
 #include "fuzz.h"
 
 #include "net/http_multipart.h"

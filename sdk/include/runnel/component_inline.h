@@ -300,17 +300,17 @@ static inline int32_t rn_request_element_span(struct rn_run *run, size_t index, 
 }
 
 /* Answers the HTTP request. A source needs RN_CUSTOM_RESPONSE; its answer goes out after the run's
- * commit. An action (since 1.1) answers for its workflow, at the end of the workflow's run; it counts if
- * the action returns 0 and the trigger says `respond: workflow`. The first answer counts. RN_EINVAL:
- * status outside 100 to 599, or a header that HTTP does not allow. [worker] */
+ * commit. An action (since 1.1) answers for its workflow, at the end of the workflow's run; it
+ * counts if the action returns 0 and the trigger says `respond: workflow`. The first answer counts.
+ * RN_EINVAL: status outside 100 to 599, or a header that HTTP does not allow. [worker] */
 static inline int32_t rn_respond(struct rn_run *run, int32_t status, const struct rn_pair *headers,
                                  size_t header_count, const void *body, size_t size)
 {
     return run->api->respond(run, status, headers, header_count, body, size);
 }
 
-/* As rn_respond(), but an action's answer goes out as soon as the action has returned 0; the workflow
- * goes on. On a runtime without it: at the end of the run. [worker], since 1.1 */
+/* As rn_respond(), but an action's answer goes out as soon as the action has returned 0; the
+ * workflow goes on. On a runtime without it: at the end of the run. [worker], since 1.1 */
 static inline int32_t rn_respond_now(struct rn_run *run, int32_t status,
                                      const struct rn_pair *headers, size_t header_count,
                                      const void *body, size_t size)
@@ -422,8 +422,8 @@ static inline const struct rn_json *rn_callback_request(struct rn_run *run)
  * it has returned 0. */
 
 /* An HTTP request: {"url", "method", "headers": {…}, "params": {…}, "data", "auth": {"username",
- * "password"}}. `data` that is a text goes out as it is, {"$base64", "mimetype"} as these bytes, all
- * else as JSON. At least once, always with the same Idempotency-Key. [worker], since 1.5 */
+ * "password"}}. `data` that is a text goes out as it is, {"$base64", "mimetype"} as these bytes,
+ * all else as JSON. At least once, always with the same Idempotency-Key. [worker], since 1.5 */
 static inline int32_t rn_send_http(struct rn_run *run, const struct rn_json *request)
 {
     return run->api->send(run, RN_SEND_HTTP, request, NULL);
@@ -467,10 +467,10 @@ static inline uint32_t rn_attempt(struct rn_run *run)
 /* ------------------------------------------------------------ data stores
  *
  * `prop` is the name of an RN_DATA_STORE prop: it names one of the project's stores, which all
- * workflows share. Each call goes to the runtime and waits for it; what it writes is on disk when it
- * returns, and stays when the step fails later. A step is called at least once, so what is not to be
- * done twice must be safe to repeat (set is; increment is not). Keys: 1 to 256 bytes. Values: JSON of
- * at most 1 MiB; 100,000 records and 256 MiB a store. On failure rn_fail() has been called.
+ * workflows share. Each call goes to the runtime and waits for it; what it writes is on disk when
+ * it returns, and stays when the step fails later. A step is called at least once, so what is not
+ * to be done twice must be safe to repeat (set is; increment is not). Keys: 1 to 256 bytes. Values:
+ * JSON of at most 1 MiB; 100,000 records and 256 MiB a store. On failure rn_fail() has been called.
  * options() and additional_props() may read the stores that their props name.
  *   RN_EINVAL        the prop names no store; the key; an increment of what is no integer
  *   RN_ETOOBIG       a limit above
@@ -606,8 +606,8 @@ static inline int32_t rn_store_increment(struct rn_run *run, const char *prop, c
     return err;
 }
 
-/* Sets the record to `value` (NULL: deletes it) if it equals `expected` (NULL: if there is none), in
- * one step. If it does not, *ret_swapped is false and *ret_now is what is there (NULL: nothing).
+/* Sets the record to `value` (NULL: deletes it) if it equals `expected` (NULL: if there is none),
+ * in one step. If it does not, *ret_swapped is false and *ret_now is what is there (NULL: nothing).
  * [worker], since 1.3 */
 static inline int32_t rn_store_compare_and_set(struct rn_run *run, const char *prop,
                                                const char *key, const struct rn_json *expected,
@@ -627,11 +627,12 @@ static inline int32_t rn_store_compare_and_set(struct rn_run *run, const char *p
 
 /* ------------------------------------------------------- actions: files
  *
- * The folder of a run, which all of its steps share, over retries, pauses and restarts; it goes when
- * the run has ended. `prop` is an RN_DIR prop of the component. `name` is a file in the folder, or in
- * a folder in it; "/tmp/NAME", as files from Pipedream have it, and the full path are the same file.
- * Names that lead out of the folder, links, and what is no regular file are RN_EINVAL. What has been
- * written is on disk before the step's result is. On failure each has called rn_fail().
+ * The folder of a run, which all of its steps share, over retries, pauses and restarts; it goes
+ * when the run has ended. `prop` is an RN_DIR prop of the component. `name` is a file in the
+ * folder, or in a folder in it; "/tmp/NAME", as files from Pipedream have it, and the full path are
+ * the same file. Names that lead out of the folder, links, and what is no regular file are
+ * RN_EINVAL. What has been written is on disk before the step's result is. On failure each has
+ * called rn_fail().
  */
 
 /* The full path of a file, which need not be there. NULL after rn_fail(). [worker], since 1.4 */
@@ -640,8 +641,8 @@ static inline const char *rn_dir_path(struct rn_run *run, const char *prop, cons
     return run->api->dir_path(run, prop, name);
 }
 
-/* The file's bytes, at most 32 MiB, and a NUL behind them. RN_ENOTFOUND, RN_ETOOBIG. [worker], since
- * 1.4 */
+/* The file's bytes, at most 32 MiB, and a NUL behind them. RN_ENOTFOUND, RN_ETOOBIG. [worker],
+ * since 1.4 */
 static inline int32_t rn_dir_read(struct rn_run *run, const char *prop, const char *name,
                                   const void **ret_data, size_t *ret_size)
 {

@@ -1,4 +1,5 @@
-/* What actions send when their run has ended, in the SDK's fake host; the plugin is this file's own. */
+/* What actions send when their run has ended, in the SDK's fake host; the plugin is this file's
+ * own. */
 #include "component_test.h"
 
 static int32_t source_run(struct rn_run *run)

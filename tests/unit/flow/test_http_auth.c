@@ -1,6 +1,7 @@
-/* Signatures of the vendors. GitHub's and Standard Webhooks' are their own published examples, the one
- * with version and timestamp is Slack's, read as a scheme of one's own. Stripe and Segment publish no
- * complete example: theirs were made with Python's hmac from what their documentation says is signed. */
+/* Signatures of the vendors. GitHub's and Standard Webhooks' are their own published examples, the
+ * one with version and timestamp is Slack's, read as a scheme of one's own. Stripe and Segment
+ * publish no complete example: theirs were made with Python's hmac from what their documentation
+ * says is signed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* When schedules fire: cron fields, and what the clocks' changes do, against moments worked out by hand
- * (Python's zoneinfo agrees with each offset used here). */
+/* When schedules fire: cron fields, and what the clocks' changes do, against moments worked out by
+ * hand (Python's zoneinfo agrees with each offset used here). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

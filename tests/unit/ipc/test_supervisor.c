@@ -552,8 +552,8 @@ static void test_retire_lets_calls_end(void **state)
     close(pid_fd);
 }
 
-/* Between the caller's send and its return the host answers, and its thread looks whether it may end
- * while the caller still stands in the outbox. The send below makes that order certain. */
+/* Between the caller's send and its return the host answers, and its thread looks whether it may
+ * end while the caller still stands in the outbox. The send below makes that order certain. */
 static struct waited *hold_until_ended;
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)

@@ -1,4 +1,5 @@
-/* Data stores: limits, pages, times, and what becomes of old records, in pieces and across a kill -9. */
+/* Data stores: limits, pages, times, and what becomes of old records, in pieces and across a kill
+ * -9. */
 #include "unit/store/fixture.h"
 
 #include "store/data_record.h"
