@@ -335,7 +335,8 @@ static int import_all(struct importing *job, const char *dir)
         folders[count++] = folder;
     }
     (void)closedir(listing);
-    qsort(folders, count, sizeof(*folders), by_name);
+    if (count)
+        qsort(folders, count, sizeof(*folders), by_name);
     int rc = count ? 0
                    : err_set(job->err, RN_ENOTFOUND,
                              "there is no workflow.yaml in %s, nor in a folder of it", dir);
