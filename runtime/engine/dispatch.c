@@ -555,6 +555,16 @@ void dispatcher_forget_waiter(struct dispatcher *d, void *ctx)
 
 /* ---- stopping */
 
+bool dispatcher_is_over(const struct dispatcher *d)
+{
+    return d->is_over;
+}
+
+void dispatcher_end(struct dispatcher *d)
+{
+    d->is_stopping = d->is_over = true;
+}
+
 bool dispatcher_is_stopping(const struct dispatcher *d)
 {
     return d->is_stopping;

@@ -48,6 +48,7 @@ struct dispatcher {
     size_t active;
     size_t calls;
     bool is_stopping;
+    bool is_over;              /* see dispatcher_end() */
     bool will_trim;            /* a timer looks whether nothing runs any more */
     bool is_bringing_back;     /* a parked run is loaded because somebody asked for it */
     bool was_stopped_by_limit; /* LIMIT_ACTIVE_RUNS was met: try the others when one ends */

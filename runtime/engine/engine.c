@@ -429,12 +429,20 @@ static void unref_instance(void *value)
     source_instance_unref(value);
 }
 
+static void end_dispatch(void *ctx)
+{
+    struct engine *engine = ctx;
+    dispatcher_end(engine->dispatcher);
+}
+
 /* Senders first, then what they send to: hosts, loop, store. */
 void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
     atomic_store(&engine->is_stopping, true);
+    if (engine->loop && engine->dispatcher)
+        loop_call(engine->loop, end_dispatch, engine);
     outbox_free(engine->outbox);
     accounts_free(engine->accounts);
     expr_engine_free(engine->expressions);

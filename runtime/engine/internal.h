@@ -310,7 +310,10 @@ void dispatcher_recover(struct dispatcher *dispatcher);
 /* There is something new in a workflow's queue. [any thread] */
 void dispatcher_wake(struct engine *engine, const char *workflow);
 void dispatcher_begin_only(struct dispatcher *dispatcher, const char *workflow, uint64_t run_id);
-void dispatcher_stop(struct dispatcher *dispatcher);     /* begins nothing new; parks what waits */
+void dispatcher_stop(struct dispatcher *dispatcher); /* begins nothing new; parks what waits */
+/* What steps are still waited for is given up: the next start finds their outcome unknown. Before
+ * the hosts are ended and the store is closed. */
+void dispatcher_end(struct dispatcher *dispatcher);
 size_t dispatcher_calls(struct dispatcher *dispatcher);  /* steps being called now */
 size_t dispatcher_active(struct dispatcher *dispatcher); /* runs in memory */
 bool dispatcher_cancel(struct dispatcher *dispatcher, uint64_t run_id);

@@ -312,6 +312,10 @@ static void commit_settled(void *ctx)
 {
     struct commit *c = ctx;
     struct run *run = c->run;
+    if (dispatcher_is_over(run->dispatcher)) {
+        commit_free(c);
+        return;
+    }
     if (c->code == RN_EIO) {
         log_error("the store failed: %s. Nothing more can be written; start runnel again",
                   c->err.text);
@@ -361,6 +365,10 @@ static void commit_done(void *ctx, int code, const struct err *err)
 static void commit_again(void *ctx)
 {
     struct commit *c = ctx;
+    if (dispatcher_is_over(c->run->dispatcher)) {
+        commit_free(c);
+        return;
+    }
     c->op = (struct store_op){.apply = apply_commit, .done = commit_done, .ctx = c};
     int rc = store_submit(c->run->engine->store, &c->op);
     if (rc) {

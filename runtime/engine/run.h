@@ -175,6 +175,8 @@ void dispatcher_call_ended(struct dispatcher *dispatcher);
 /* While it does, a run that only waits does not leave memory. */
 bool dispatcher_keeps_runs(const struct dispatcher *dispatcher);
 bool dispatcher_is_stopping(const struct dispatcher *dispatcher);
+/* What comes back to a strand is dropped: nothing goes on any more. */
+bool dispatcher_is_over(const struct dispatcher *dispatcher);
 
 /* ---- run.c */
 struct run *run_make(struct dispatcher *dispatcher, uint64_t id, uint64_t event_id);

@@ -212,6 +212,10 @@ static void take_answer(void *ctx)
     struct answer *answer = ctx;
     struct strand *strand = answer->strand;
     struct run *run = strand->run;
+    if (dispatcher_is_over(run->dispatcher)) {
+        answer_free(answer);
+        return;
+    }
     dispatcher_call_ended(run->dispatcher);
     fault_point("step.after_call");
     strand->state = STRAND_READY;
@@ -445,12 +449,17 @@ static void take_account(void *ctx)
     struct auth_wait *wait = ctx;
     struct strand *strand = wait->strand;
     struct run *run = strand->run;
-    if (wait->code)
+    bool is_over = dispatcher_is_over(run->dispatcher);
+    if (is_over)
+        json_free(wait->auth);
+    else if (wait->code)
         (void)err_set(&strand->auth_err, wait->code, "%s", wait->err.text);
     else
         (void)json_set(strand->auth, wait->prop, wait->auth);
     free(wait->prop);
     free(wait);
+    if (is_over)
+        return;
     if (--strand->auth_pending == 0 && strand_is_wanted(strand))
         all_accounts(strand);
     run_settle(run);
@@ -613,6 +622,11 @@ static void take_resolution(void *ctx)
 {
     struct resolution *r = ctx;
     struct run *run = r->strand->run;
+    if (dispatcher_is_over(run->dispatcher)) {
+        expr_result_release(&r->result);
+        free(r);
+        return;
+    }
     r->strand->state = STRAND_READY;
     if (!strand_is_wanted(r->strand))
         expr_result_release(&r->result);

@@ -291,6 +291,8 @@ static void woken(void *ctx)
     struct strand *strand = ctx;
     struct run *run = strand->run;
     strand->timer = 0;
+    if (dispatcher_is_over(run->dispatcher))
+        return;
     run->is_leaving = false;
     if (!dispatcher_is_stopping(run->dispatcher))
         go_on(strand, false);
