@@ -15,7 +15,7 @@ run() { # what, folder, ctest's options…
 }
 run "the build with address and undefined sanitizers" build/asan
 run "the build with the thread sanitizer" build/tsan -LE fuzz
-run "the release build" build/release -LE fuzz
+run "the release build" build/release -LE "fuzz|rivals"
 if [ "${#failed[@]}" -gt 0 ]; then
     printf '==> FAILED: %s\n' "${failed[@]}"
     exit 1
