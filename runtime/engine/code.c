@@ -30,9 +30,8 @@ static struct json *request_of(const struct strand *strand, const struct json *f
     const struct run *run = strand->run;
     const struct step *step = strand_step(strand);
     const struct code *code = step->code;
-    char key[33], token[33];
+    char key[33];
     strand_idempotency_key(strand, key);
-    resume_token(run->engine, run->id, strand->position, strand->attempt, token);
     struct json *request = json_new_object();
     json_set_string(request, "op", "code_run");
     json_set_string(request, "language", code_language_name(code->language));
@@ -55,8 +54,7 @@ static struct json *request_of(const struct strand *strand, const struct json *f
     (void)json_set(request, "stores", stores_of(strand));
     if (strand->rerun)
         (void)json_set(request, "rerun", json_copy(strand->rerun));
-    char *url = xasprintf("%s/r/%s/%u.%u/%s", run_public_url(run), run->id_text, strand->position,
-                          strand->attempt, token);
+    char *url = strand_url(strand);
     json_set_string(request, "resume_url", url);
     free(url);
     return request;

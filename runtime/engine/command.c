@@ -192,12 +192,11 @@ static void listeners_of(struct engine *engine, const struct json *event, struct
     struct instance *instance = instance_by_id(engine, emitter);
     channel = channel ? channel : "";
     if (instance) {
-        pthread_mutex_lock(&instance->lock);
-        for (size_t i = 0; i < instance->subscriber_count; i++)
-            if (strcmp(instance->subscribers[i].channel, channel) == 0)
-                add_listener(list, instance->subscribers[i].workflow,
-                             instance->subscribers[i].trigger);
-        pthread_mutex_unlock(&instance->lock);
+        size_t count = 0;
+        struct subscriber *subscribers = instance_copy_subscribers(instance, channel, &count);
+        for (size_t i = 0; i < count; i++)
+            add_listener(list, subscribers[i].workflow, subscribers[i].trigger);
+        free(subscribers);
         source_instance_unref(instance);
         return;
     }

@@ -64,6 +64,18 @@ static int is_new(struct store_tx *tx, const struct acceptance *a, const struct 
     }
 }
 
+int queue_run(struct store_tx *tx, uint64_t event_id, const char *workflow, const char *trigger,
+              const char *more, uint64_t *ret_run, struct err *err)
+{
+    char detail[160];
+    int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"%s}", trigger, more);
+    struct queue_entry entry = {
+        .event_id = event_id, .workflow = str_from(workflow), .detail = str_n(detail, (size_t)n)};
+    int rc = queue_push(tx, &entry, err);
+    *ret_run = entry.run_id;
+    return rc;
+}
+
 static int apply_emit(struct store_tx *tx, struct acceptance *a, const struct emit *emit,
                       struct err *err)
 {
@@ -89,14 +101,8 @@ static int apply_emit(struct store_tx *tx, struct acceptance *a, const struct em
         const struct subscriber *s = &a->subscribers[i];
         if (!str_eq_c(emit->name, s->channel))
             continue;
-        char detail[160];
-        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"%s}", s->trigger,
-                         a->is_unstored ? ",\"nostore\":true" : "");
-        struct queue_entry entry = {.event_id = record.id,
-                                    .workflow = str_from(s->workflow),
-                                    .detail = str_n(detail, (size_t)n)};
-        rc = queue_push(tx, &entry, err);
-        a->run_id = entry.run_id;
+        rc = queue_run(tx, record.id, s->workflow, s->trigger,
+                       a->is_unstored ? ",\"nostore\":true" : "", &a->run_id, err);
         a->queued++;
     }
     return rc;
@@ -174,39 +180,10 @@ static void done(void *ctx, int code, const struct err *err)
     a->done(a, code, err);
 }
 
-static char *copy_text(char **room, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = memcpy(*room, text, size);
-    *room += size;
-    return copy;
-}
-
-/* The subscribers as they are now: a deploy may change them while the operation waits. One block,
- * because another thread frees it. */
-static void copy_subscribers(struct acceptance *a)
-{
-    pthread_mutex_lock(&a->instance->lock);
-    size_t count = a->instance->subscriber_count, size = 0;
-    const struct subscriber *list = a->instance->subscribers;
-    for (size_t i = 0; i < count; i++)
-        size += sizeof(*list) + strlen(list[i].workflow) + strlen(list[i].trigger) +
-                strlen(list[i].channel) + 3;
-    a->subscribers = count ? xmalloc(size) : NULL;
-    a->subscriber_count = count;
-    char *room = (char *)(a->subscribers + count);
-    for (size_t i = 0; i < count; i++) {
-        a->subscribers[i] = list[i];
-        a->subscribers[i].workflow = copy_text(&room, list[i].workflow);
-        a->subscribers[i].trigger = copy_text(&room, list[i].trigger);
-        a->subscribers[i].channel = copy_text(&room, list[i].channel);
-    }
-    pthread_mutex_unlock(&a->instance->lock);
-}
-
 int acceptance_submit(struct acceptance *a)
 {
-    copy_subscribers(a);
+    /* as they are now: a deploy may change them while the operation waits */
+    a->subscribers = instance_copy_subscribers(a->instance, NULL, &a->subscriber_count);
     a->op =
         (struct store_op){.apply = apply, .done = done, .ctx = a, .is_new_work = !a->ignores_quota};
     int rc = store_submit(a->engine->store, &a->op);

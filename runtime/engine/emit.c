@@ -25,30 +25,10 @@ static int apply_emission(struct store_tx *tx, void *ctx, struct err *err)
     int rc = event_put(tx, &record, err);
     e->event_id = record.id;
     for (size_t i = 0; i < e->subscriber_count && rc == 0; i++) {
-        char detail[160];
-        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\"}", e->subscribers[i].trigger);
-        struct queue_entry entry = {.event_id = record.id,
-                                    .workflow = str_from(e->subscribers[i].workflow),
-                                    .detail = str_n(detail, (size_t)n)};
-        rc = queue_push(tx, &entry, err);
-        e->run_ids[i] = entry.run_id;
+        const struct subscriber *s = &e->subscribers[i];
+        rc = queue_run(tx, record.id, s->workflow, s->trigger, "", &e->run_ids[i], err);
     }
     return rc;
-}
-
-static void copy_subscribers(struct emission *e)
-{
-    pthread_mutex_lock(&e->instance->lock);
-    e->subscribers = xcalloc(e->instance->subscriber_count, sizeof(*e->subscribers));
-    for (size_t i = 0; i < e->instance->subscriber_count; i++) {
-        const struct subscriber *s = &e->instance->subscribers[i];
-        if (strcmp(s->channel, e->channel ? e->channel : "") != 0)
-            continue;
-        e->subscribers[e->subscriber_count++] =
-            (struct subscriber){.workflow = xstrdup(s->workflow), .trigger = xstrdup(s->trigger)};
-    }
-    pthread_mutex_unlock(&e->instance->lock);
-    e->run_ids = xcalloc(e->subscriber_count, sizeof(*e->run_ids));
 }
 
 static struct json *emission_result(struct engine *engine, const struct emission *e)
@@ -85,14 +65,12 @@ int engine_emit(struct engine *engine, const char *source, const char *channel, 
     e.summary = summary.len ? summary : STR("test event");
     if (e.summary.len > LIMIT_SUMMARY)
         e.summary.len = LIMIT_SUMMARY;
-    copy_subscribers(&e);
+    e.subscribers =
+        instance_copy_subscribers(e.instance, channel ? channel : "", &e.subscriber_count);
+    e.run_ids = xcalloc(e.subscriber_count, sizeof(*e.run_ids));
     int rc = store_run(engine->store, apply_emission, &e, true, err);
     if (rc == 0)
         *ret = emission_result(engine, &e);
-    for (size_t i = 0; i < e.subscriber_count; i++) {
-        free(e.subscribers[i].workflow);
-        free(e.subscribers[i].trigger);
-    }
     free(e.subscribers);
     free(e.run_ids);
     free(text);

@@ -251,6 +251,11 @@ void engine_get_listen(const struct engine *engine, struct engine_listen *ret)
                                   project->tls_key, engine->data_dir, project->limits.body};
 }
 
+const char *engine_public_url(const struct engine *engine, const struct project *project)
+{
+    return project->public_url ? project->public_url : engine->ingest_url ? engine->ingest_url : "";
+}
+
 void engine_set_ingest_url(struct engine *engine, const char *url)
 {
     engine->ingest_url = xstrdup(url);

@@ -38,13 +38,18 @@ static void succeed(struct strand *strand, struct json *exports)
 
 /* ---- waits */
 
-static void add_urls(const struct strand *strand, struct json *object)
+char *strand_url(const struct strand *strand)
 {
     const struct run *run = strand->run;
     char token[33];
     resume_token(run->engine, run->id, strand->position, strand->attempt, token);
-    char *url = xasprintf("%s/r/%s/%u.%u/%s", run_public_url(run), run->id_text, strand->position,
-                          strand->attempt, token);
+    return xasprintf("%s/r/%s/%u.%u/%s", engine_public_url(run->engine, run->project), run->id_text,
+                     strand->position, strand->attempt, token);
+}
+
+static void add_urls(const struct strand *strand, struct json *object)
+{
+    char *url = strand_url(strand);
     char *resume = xasprintf("%s/resume", url), *cancel = xasprintf("%s/cancel", url);
     json_set_string(object, "resume_url", resume);
     json_set_string(object, "cancel_url", cancel);

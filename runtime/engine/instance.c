@@ -89,13 +89,41 @@ void instance_set_subscribers(struct instance *instance, struct subscriber *list
     subscribers_free(old, old_count);
 }
 
+static char *copy_text(char **room, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*room, text, size);
+    *room += size;
+    return copy;
+}
+
+struct subscriber *instance_copy_subscribers(struct instance *instance, const char *channel,
+                                             size_t *ret_count)
+{
+    pthread_mutex_lock(&instance->lock);
+    const struct subscriber *list = instance->subscribers;
+    size_t all = instance->subscriber_count, size = all * sizeof(*list), count = 0;
+    for (size_t i = 0; i < all; i++)
+        size += strlen(list[i].workflow) + strlen(list[i].trigger) + strlen(list[i].channel) + 3;
+    struct subscriber *copy = all ? xmalloc(size) : NULL;
+    char *room = (char *)(copy + all);
+    for (size_t i = 0; i < all; i++) {
+        if (channel && strcmp(list[i].channel, channel) != 0)
+            continue;
+        copy[count] = list[i];
+        copy[count].workflow = copy_text(&room, list[i].workflow);
+        copy[count].trigger = copy_text(&room, list[i].trigger);
+        copy[count++].channel = copy_text(&room, list[i].channel);
+    }
+    pthread_mutex_unlock(&instance->lock);
+    *ret_count = count;
+    return copy;
+}
+
 char *instance_endpoint(struct engine *engine, const struct instance *instance)
 {
     struct project *project = engine_project(engine);
-    const char *base = project->public_url  ? project->public_url
-                       : engine->ingest_url ? engine->ingest_url
-                                            : "";
-    char *url = xasprintf("%s/e/%s", base, instance->key);
+    char *url = xasprintf("%s/e/%s", engine_public_url(engine, project), instance->key);
     project_unref(project);
     return url;
 }

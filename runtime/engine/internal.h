@@ -109,6 +109,8 @@ struct engine {
 /* The key that secrets at rest are sealed with; made at first use. [any thread] */
 int engine_seal_key(struct engine *engine, const struct seal_key **ret, struct err *err) MUST_USE;
 struct project *engine_project(struct engine *engine); /* a reference */
+/* The start of the URLs that the world is given. Borrowed from the two. */
+const char *engine_public_url(const struct engine *engine, const struct project *project);
 struct catalog *engine_catalog(struct engine *engine); /* a reference */
 
 /* ---- hosts.c: one host per plugin file and memory limit */
@@ -229,6 +231,10 @@ struct instance *instance_by_key(struct engine *engine, struct str key); /* a re
 struct instance *instance_by_id(struct engine *engine, const char *id);
 void instance_set_subscribers(struct instance *instance, struct subscriber *list,
                               size_t count); /* takes the list */
+/* A copy as they are now, of those of a channel (NULL: all), in one block: the caller, on whichever
+ * thread, frees it. */
+struct subscriber *instance_copy_subscribers(struct instance *instance, const char *channel,
+                                             size_t *ret_count);
 /* The URL that a vendor is given; the caller frees. */
 char *instance_endpoint(struct engine *engine, const struct instance *instance);
 /* A call to the component of the instance: fills in instance, version and, if the host is behind,
@@ -279,6 +285,9 @@ struct acceptance {
     size_t subscriber_count;
     uint64_t new_db_version;
 };
+/* A run of the event in the workflow's queue; `more`: members of its detail, each behind a comma. */
+int queue_run(struct store_tx *tx, uint64_t event_id, const char *workflow, const char *trigger,
+              const char *more, uint64_t *ret_run, struct err *err) MUST_USE;
 /* Commits; done() is called if this returns 0. */
 int acceptance_submit(struct acceptance *acceptance) MUST_USE;
 /* Lines of a source's log, outside a transaction of its own. */

@@ -83,13 +83,6 @@ const struct json *run_env(const struct run *run)
     return run->env ? run->env : run->project->env;
 }
 
-const char *run_public_url(const struct run *run)
-{
-    return run->project->public_url  ? run->project->public_url
-           : run->engine->ingest_url ? run->engine->ingest_url
-                                     : "";
-}
-
 struct json *run_error(int code, const char *text, const char *step)
 {
     struct json *error = json_new_object();

@@ -184,8 +184,6 @@ void run_drop(struct run *run);
 /* Puts the event into steps.trigger. */
 int run_set_event(struct run *run, const struct event_record *event, struct err *err) MUST_USE;
 const struct json *run_env(const struct run *run);
-/* The start of the URLs that the world is given; borrowed from the run. */
-const char *run_public_url(const struct run *run);
 /* Begins, or goes on with what is on disk. The run may be gone when this returns. */
 void run_begin(struct run *run);
 /* The next commit writes this: JSON. All are taken; `result` is written at once, so that it may
@@ -298,6 +296,8 @@ bool flow_wait_of(const struct strand *strand, const struct json *flow, struct w
 void flow_step_begin(struct strand *strand);
 /* Waits for the run that the step has started before. */
 void flow_step_await(struct strand *strand, uint64_t child);
+/* The start of the URLs that resume and cancel what the strand waits for; the caller frees. */
+char *strand_url(const struct strand *strand);
 /* Tokens of the URLs under which a waiting step is resumed or cancelled. */
 void resume_token(struct engine *engine, uint64_t run_id, uint32_t position, uint32_t attempt,
                   char out[33]);

@@ -139,17 +139,13 @@ static int put_event(struct store_tx *tx, const struct ending *ending, const str
     record->ts = record->received_ms = clock_now_ms();
     record->emitter = str_from(ending->emitter);
     int rc = event_put(tx, record, err);
+    char hops[32];
+    uint64_t run_id = 0;
+    (void)snprintf(hops, sizeof(hops), ",\"hops\":%d", ending->hops + 1);
     for (size_t i = 0; i < ending->target_count && rc == 0; i++) {
         const struct target *target = &ending->targets[i];
-        if (target->send != send)
-            continue;
-        char detail[160];
-        int n = snprintf(detail, sizeof(detail), "{\"trigger\":\"%s\",\"hops\":%d}",
-                         target->trigger, ending->hops + 1);
-        struct queue_entry entry = {.event_id = record->id,
-                                    .workflow = str_from(target->workflow),
-                                    .detail = str_n(detail, (size_t)n)};
-        rc = queue_push(tx, &entry, err);
+        if (target->send == send)
+            rc = queue_run(tx, record->id, target->workflow, target->trigger, hops, &run_id, err);
     }
     return rc;
 }

@@ -198,11 +198,8 @@ char *sse_url(struct engine *engine, const char *workflow)
 {
     char key[KEY_SIZE + 1];
     struct project *project = engine_project(engine);
-    const char *base = project->public_url  ? project->public_url
-                       : engine->ingest_url ? engine->ingest_url
-                                            : "";
     public_key(engine, workflow, key);
-    char *url = xasprintf("%s/sse/%s", base, key);
+    char *url = xasprintf("%s/sse/%s", engine_public_url(engine, project), key);
     project_unref(project);
     return url;
 }

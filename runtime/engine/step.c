@@ -337,9 +337,8 @@ static void call_plugin(struct strand *strand, const struct json *files)
     struct run *run = strand->run;
     const struct step *step = strand_step(strand);
     const struct component_def *component = step->use.component;
-    char key[33], token[33];
+    char key[33], *url = strand_url(strand);
     strand_idempotency_key(strand, key);
-    resume_token(run->engine, run->id, strand->position, strand->attempt, token);
     struct buf json = BUF_INIT(LIMIT_FRAME_BYTES);
     buf_addf(
         &json,
@@ -347,8 +346,8 @@ static void call_plugin(struct strand *strand, const struct json *files)
         "\"idempotency_key\":\"%s\",\"timeout_ms\":%lld,\"runs\":%u,",
         component->key, run->id_text, step->namespace_, strand->attempt, key,
         (long long)step->timeout_ms, strand->runs);
-    buf_addf(&json, "\"resume_url\":\"%s/r/%s/%u.%u/%s\",\"auth\":", run_public_url(run),
-             run->id_text, strand->position, strand->attempt, token);
+    buf_addf(&json, "\"resume_url\":\"%s\",\"auth\":", url);
+    free(url);
     json_write(&json, strand->auth);
     if (strand->rerun) {
         buf_add_c(&json, ",\"rerun\":");
