@@ -14,19 +14,6 @@ static bool split_host(struct str host, struct str *ret_key)
     return ret_key->len > 0 && !memchr(ret_key->ptr, '.', ret_key->len);
 }
 
-/* /r/<run>/<step>/<token>/resume or /cancel: what a waiting step was given. */
-static void refuse(struct http_response *response, int status, const char *code, const char *text)
-{
-    struct json *problem = json_new_object();
-    json_set_string(problem, "error", code);
-    json_set_string(problem, "message", text);
-    size_t size = 0;
-    char *body = json_text(problem, &size);
-    http_response_set(response, status, "application/json", str_n(body, size));
-    free(body);
-    json_free(problem);
-}
-
 /* /sse/<key>: the messages of a workflow whose file opens them to the world. */
 static void follow(struct server *server, struct str key, const struct http_request *request,
                    struct http_response *response)
@@ -39,20 +26,21 @@ static void follow(struct server *server, struct str key, const struct http_requ
     struct stream_options options = {
         .sse = workflow, .is_public = true, .from = http_request_header(request, "last-event-id")};
     if (rc == 0 && strcmp(request->method, "GET") != 0) {
-        refuse(response, 405, "method", "a stream is read with GET");
+        http_response_error(response, 405, "method", "a stream is read with GET");
         (void)!http_response_header(response, "Allow", STR("GET"));
     } else if (rc == 0 && request->is_tls) {
-        refuse(response, 501, "unavailable",
-               "streams are not given over runnel's own TLS: a reverse proxy before it can");
+        http_response_error(
+            response, 501, "unavailable",
+            "streams are not given over runnel's own TLS: a reverse proxy before it can");
     } else {
         rc = rc ? rc : streams_begin(server->streams, &options, response, &err);
         if (rc)
-            refuse(response,
-                   rc == RN_ENOTFOUND ? 404
-                   : rc == RN_EPERM   ? 403
-                   : rc == RN_EINVAL  ? 400
-                                      : 503,
-                   err_word(rc), err.text);
+            http_response_error(response,
+                                rc == RN_ENOTFOUND ? 404
+                                : rc == RN_EPERM   ? 403
+                                : rc == RN_EINVAL  ? 400
+                                                   : 503,
+                                err_word(rc), err.text);
         if (rc == 0 && origin.len)
             (void)!http_response_header(response, "Access-Control-Allow-Origin",
                                         is_any ? STR("*") : origin);
@@ -60,6 +48,7 @@ static void follow(struct server *server, struct str key, const struct http_requ
     free(workflow);
 }
 
+/* /r/<run>/<step>/<token>/resume or /cancel: what a waiting step was given. */
 static void resume(struct server *server, struct str rest, const struct http_request *request,
                    struct http_response *response)
 {
@@ -81,7 +70,7 @@ static void resume(struct server *server, struct str rest, const struct http_req
                                                        : STR("{\"resumed\":true}"));
         return;
     }
-    refuse(response, rc == RN_ECONFLICT ? 409 : 404, err_word(rc), err.text);
+    http_response_error(response, rc == RN_ECONFLICT ? 409 : 404, err_word(rc), err.text);
 }
 
 void ingest_handle(void *ctx, const struct http_request *request, struct http_response *response)

@@ -7,20 +7,13 @@ enum { RETRY_AFTER_S = 5 };
 void ingest_answer_error(struct http_response *response, int status, const char *word,
                          const char *text)
 {
-    struct json *body = json_new_object();
     response->reason = word;
-    json_set_string(body, "error", word);
-    json_set_string(body, "message", text);
-    size_t size = 0;
-    char *json = json_text(body, &size);
-    http_response_set(response, status, "application/json", str_n(json, size));
+    http_response_error(response, status, word, text);
     if (status == 503) {
         char seconds[8];
         int n = snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_S);
         (void)!http_response_header(response, "Retry-After", str_n(seconds, (size_t)n));
     }
-    free(json);
-    json_free(body);
 }
 
 /* Which status says what went wrong: 4xx only where sending the same request again cannot help. */

@@ -423,8 +423,7 @@ static void finish(struct delivery *d)
             d->next_ms = clock_now_ms() + pauses_ms[0];
         }
     }
-    if (d->request)
-        json_free(d->request);
+    json_free(d->request);
     json_free(d->entry);
 }
 

@@ -188,26 +188,6 @@ static size_t secrets_of(const struct strand *strand, struct str *out, size_t ma
     return count;
 }
 
-struct json *strand_redact(const struct strand *strand, struct json *value)
-{
-    struct str secrets[SECRETS_MAX];
-    size_t count = value ? secrets_of(strand, secrets, COUNT_OF(secrets)) : 0;
-    if (count == 0)
-        return value;
-    size_t size = 0;
-    char *text = json_text(value, &size);
-    if (redact_is_needed(str_n(text, size), secrets, count)) {
-        struct buf out = BUF_INIT(LIMIT_JSON_BYTES);
-        redact_text(&out, str_n(text, size), secrets, count);
-        json_free(value);
-        if (json_parse(buf_str(&out), &value, NULL))
-            value = json_new_string_c(REDACTED); /* a secret that is part of JSON's own syntax */
-        buf_release(&out);
-    }
-    free(text);
-    return value;
-}
-
 void strand_redact_text(const struct strand *strand, struct str text, struct buf *out)
 {
     struct str secrets[SECRETS_MAX];
@@ -222,4 +202,23 @@ void strand_redact_text(const struct strand *strand, struct str text, struct buf
     out->overflowed = false; /* or a secret is part of JSON's own syntax */
     out->len = at;
     json_write_string(out, STR(REDACTED));
+}
+
+struct json *strand_redact(const struct strand *strand, struct json *value)
+{
+    struct str secrets[SECRETS_MAX];
+    size_t count = value ? secrets_of(strand, secrets, COUNT_OF(secrets)) : 0, size = 0;
+    if (count == 0)
+        return value;
+    char *text = json_text(value, &size);
+    if (redact_is_needed(str_n(text, size), secrets, count)) {
+        struct buf out = BUF_INIT(LIMIT_JSON_BYTES);
+        strand_redact_text(strand, str_n(text, size), &out);
+        json_free(value);
+        value = NULL;
+        (void)!json_parse(buf_str(&out), &value, NULL); /* it is JSON: that was seen to */
+        buf_release(&out);
+    }
+    free(text);
+    return value;
 }

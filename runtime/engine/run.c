@@ -50,7 +50,7 @@ void run_drop(struct run *run)
     project_unref(run->project);
     progress_free(run->progress);
     drop_pending(run);
-    sends_free(run);
+    sends_free(run->sends);
     free(run->trigger);
     free(run->replay_of);
     free(run->replay_from);

@@ -9,26 +9,14 @@ char *sends_seal_place(uint64_t run_id, uint32_t position, uint32_t attempt, uin
     return xasprintf("send/%llx/%u.%u.%u", (unsigned long long)run_id, position, attempt, index);
 }
 
-static void send_free(struct send *send)
-{
-    json_free(send->record);
-    free(send->sealed);
-    free(send);
-}
-
-static void list_free(struct send *list)
+void sends_free(struct send *list)
 {
     for (struct send *next; list; list = next) {
         next = list->next;
-        send_free(list);
+        json_free(list->record);
+        free(list->sealed);
+        free(list);
     }
-}
-
-void sends_free(struct run *run)
-{
-    list_free(run->sends);
-    run->sends = NULL;
-    run->sends_end = &run->sends;
 }
 
 static void append(struct run *run, struct send *list)
@@ -153,7 +141,7 @@ int sends_take(struct strand *strand, const struct json *asked, struct err *err)
         rc = rc ? rc : take_one(strand, a, send, err);
     }
     if (rc) {
-        list_free(list);
+        sends_free(list);
         return rc;
     }
     run->send_bytes += bytes;

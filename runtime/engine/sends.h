@@ -31,7 +31,7 @@ struct send {
 int sends_take(struct strand *strand, const struct json *asked, struct err *err) MUST_USE;
 /* What the steps of a run that is loaded have asked for. */
 void sends_load(struct run *run, struct store_view *view);
-void sends_free(struct run *run);
+void sends_free(struct send *list); /* NULL is fine */
 /* What a sealed request is bound to; the caller frees. */
 char *sends_seal_place(uint64_t run_id, uint32_t position, uint32_t attempt, uint32_t index);
 

@@ -1,5 +1,6 @@
 /* What may be asked of $.send: the texts here are read by who wrote the code. Thread: any. */
 #include "base/encode.h"
+#include "base/redact.h"
 #include "engine/sends.h"
 
 enum { RECIPIENTS_MAX = 50, ADDRESS_MAX = 320, SUBJECT_MAX = 1000 };
@@ -189,11 +190,11 @@ static void hide_credentials(struct json *shown)
         char *name = xstrdup(json_name(h));
         free(lower);
         if (is_one)
-            h = json_set(json_get_mut(shown, "headers"), name, json_new_string_c("[redacted]"));
+            h = json_set(json_get_mut(shown, "headers"), name, json_new_string_c(REDACTED));
         free(name);
     }
     if (json_get(json_get(shown, "auth"), "password"))
-        json_set_string(json_get_mut(shown, "auth"), "password", "[redacted]");
+        json_set_string(json_get_mut(shown, "auth"), "password", REDACTED);
 }
 
 /* ---- email */

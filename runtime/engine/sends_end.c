@@ -113,12 +113,7 @@ void ending_free(struct ending *ending)
 {
     if (!ending)
         return;
-    for (struct send *s = ending->sends, *next; s; s = next) {
-        next = s->next;
-        json_free(s->record);
-        free(s->sealed);
-        free(s);
-    }
+    sends_free(ending->sends);
     for (size_t i = 0; i < ending->target_count; i++) {
         free(ending->targets[i].workflow);
         free(ending->targets[i].trigger);

@@ -4,6 +4,7 @@
 
 #include "base/encode.h"
 #include "net/http_server_private.h"
+#include "json/json.h"
 
 #include <assert.h>
 
@@ -77,6 +78,19 @@ void http_response_set(struct http_response *response, int status, const char *c
         response->body.max = LIMIT_HTTP_RESPONSE;
     buf_clear(&response->body);
     buf_add_str(&response->body, body);
+}
+
+void http_response_error(struct http_response *response, int status, const char *word,
+                         const char *text)
+{
+    struct json *body = json_new_object();
+    size_t size = 0;
+    json_set_string(body, "error", word);
+    json_set_string(body, "message", text);
+    char *json = json_text(body, &size);
+    http_response_set(response, status, "application/json", str_n(json, size));
+    free(json);
+    json_free(body);
 }
 
 const char *http_status_text(int status)

@@ -65,6 +65,9 @@ int http_response_header(struct http_response *response, const char *name,
 /* Status, content type and body in one call. */
 void http_response_set(struct http_response *response, int status, const char *content_type,
                        struct str body);
+/* The same with {"error": word, "message": text}. */
+void http_response_error(struct http_response *response, int status, const char *word,
+                         const char *text);
 
 typedef void (*http_handler)(void *ctx, const struct http_request *request,
                              struct http_response *response);
