@@ -177,8 +177,10 @@ void show_step(const struct json *step); /* but for what it sends */
 void show_sends(const struct json *step, bool with_path);
 void show_run(const struct json *run);
 
-/* ---- input.c: the JSON of an option: a file, `-` for standard input, or JSON itself ({…, […); {}
- * for NULL */
+/* ---- input.c */
+/* What an option names: a file or a pipe, or `-` for standard input; the caller frees. */
+int cli_read(const char *given, char **ret, size_t *ret_size, struct err *err) MUST_USE;
+/* Its JSON, or JSON itself ({…, […); {} for NULL. */
 int cli_read_json(const char *given, struct json **ret, struct err *err) MUST_USE;
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "api/server.h"
 #include "base/encode.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/http_client.h"
@@ -9,7 +10,7 @@
 
 #include <stdarg.h>
 
-enum { CALL_TIMEOUT_MS = 180000 };
+enum { CALL_TIMEOUT_MS = 180000, LINE_FILE_MAX = 4096 };
 
 struct client {
     struct egress *egress;
@@ -19,22 +20,19 @@ struct client {
     char *token;
 };
 
-static char *read_file(const char *path)
+/* A file of one line, without its end; NULL: there is none. */
+static char *read_line(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
+    char *text = NULL;
+    if (file_read(path, path, LINE_FILE_MAX, &text, NULL, NULL))
         return NULL;
-    char text[4096];
-    size_t n = fread(text, 1, sizeof(text) - 1, file);
-    fclose(file);
-    while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
-        n--;
-    return xmemdup(text, n);
+    text[strcspn(text, "\r\n")] = '\0';
+    return text;
 }
 
 struct json *client_running(const char *data)
 {
-    char *path = xasprintf("%s/runtime.json", data), *text = read_file(path);
+    char *path = xasprintf("%s/runtime.json", data), *text = read_line(path);
     struct json *value = NULL;
     if (text && json_parse(str_from(text), &value, NULL) == 0) {
         int64_t holder = store_holder(data); /* the file stays behind when a runtime is killed */
@@ -56,7 +54,7 @@ static bool find_running(struct client *client, const char *data)
         return false;
     char *path = xasprintf("%s/admin-token", data);
     client->base = xstrdup(json_get_c(running, "admin"));
-    client->token = read_file(path);
+    client->token = read_line(path);
     free(path);
     json_free(running);
     return client->token != NULL;

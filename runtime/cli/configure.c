@@ -2,10 +2,10 @@
  * component's live options, and writes the file without touching anything else in it. */
 #include "cli/ask.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "flow/yaml.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 static const struct option_spec options[] = {
@@ -20,22 +20,6 @@ struct job {
     char *text;       /* as it is to be */
     struct json *set; /* [{path, value}]: what was answered */
 };
-
-static char *read_text(const char *path, struct err *err)
-{
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        (void)err_set(err, RN_ENOTFOUND, "%s cannot be read: %s", path, strerror(errno));
-        return NULL;
-    }
-    struct buf text = BUF_INIT(LIMIT_YAML_BYTES);
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(&text, chunk, n);
-    fclose(file);
-    return buf_take(&text, NULL);
-}
 
 static int write_text(const char *path, const char *text, struct err *err)
 {
@@ -212,8 +196,8 @@ static int configure(struct job *job, const char *path, struct err *err)
     const char *data = job->args->data;
     struct yaml_doc *doc = NULL;
     int rc = 0;
-    if (!(job->text = read_text(path, err)))
-        return RN_ENOTFOUND;
+    if ((rc = file_read(path, path, LIMIT_YAML_BYTES, &job->text, NULL, err)))
+        return rc;
     if (!(doc = yaml_parse(path, str_from(job->text), &problems)))
         rc = err_set(err, RN_EINVAL, "%s is no YAML: `runnel check` says why", path);
     rc = rc ? rc : catalog_open(NULL, access(data, F_OK) == 0 ? data : NULL, &job->catalog, err);

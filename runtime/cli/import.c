@@ -6,6 +6,7 @@
 #include "cli/files.h"
 #include "flow/yaml.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 
 #include <dirent.h>
@@ -46,31 +47,6 @@ static void to_do(struct importing *job, const char *format, ...)
         if (str_eq_c(json_str(t), text))
             return;
     (void)json_append(job->todo, json_new_string_c(text));
-}
-
-/* ---- files */
-
-static int read_text(const char *path, size_t max, char **ret, struct err *err)
-{
-    struct buf text = BUF_INIT(max);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "%s: %s", path,
-                       strerrordesc_np(errno));
-    char part[8192];
-    for (size_t n; (n = fread(part, 1, sizeof(part), file)) > 0;)
-        buf_add(&text, part, n);
-    bool failed = ferror(file) != 0;
-    (void)fclose(file);
-    int rc = failed ? err_set(err, RN_EIO, "%s cannot be read", path)
-             : buf_is_overflowed(&text)
-                 ? err_set(err, RN_ETOOBIG, "%s has more than %zu bytes", path, max)
-                 : 0;
-    if (rc)
-        buf_release(&text);
-    else
-        *ret = buf_take(&text, NULL);
-    return rc;
 }
 
 /* "greet-people-p_abc123" → "greet-people"; what a file's name cannot have becomes "-". */
@@ -182,7 +158,7 @@ static int import_code(struct importing *job, const char *uses, size_t step)
     int rc = strstr(uses, "..")
                  ? err_set(job->err, RN_EINVAL,
                            "%s: code outside of the workflow's folder is not taken", uses)
-                 : read_text(from, LIMIT_CODE_TEXT, &text, job->err);
+                 : file_read(from, from, LIMIT_CODE_TEXT, &text, NULL, job->err);
     if (rc == 0) {
         struct json *pair = json_append(job->code, json_new_array());
         (void)json_append(pair, json_new_string_c(file));
@@ -288,7 +264,7 @@ static int import_one(struct importing *job, const char *folder)
     int rc = access(to, F_OK) == 0
                  ? err_set(job->err, RN_EEXISTS,
                            "%s is there already: give the workflow another name with --name", file)
-                 : read_text(from, LIMIT_YAML_BYTES, &job->text, job->err);
+                 : file_read(from, from, LIMIT_YAML_BYTES, &job->text, NULL, job->err);
     job->code = json_new_array();
     rc = rc ? rc : import_values(job);
     for (const struct json *c = json_first(job->code); c && !rc; c = json_next(c))

@@ -1,9 +1,25 @@
 /* Reading what an option names. */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int cli_read(const char *given, char **ret, size_t *ret_size, struct err *err)
+{
+    bool is_stdin = strcmp(given, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(given, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, RN_ENOTFOUND, "%s cannot be read: %s", given, strerrordesc_np(errno));
+    int rc =
+        file_read_fd(fd, is_stdin ? "standard input" : given, LIMIT_JSON_BYTES, ret, ret_size, err);
+    if (!is_stdin)
+        close(fd);
+    return rc;
+}
 
 int cli_read_json(const char *given, struct json **ret, struct err *err)
 {
@@ -13,22 +29,16 @@ int cli_read_json(const char *given, struct json **ret, struct err *err)
     }
     if (*given == '{' || *given == '[')
         return json_parse(str_from(given), ret, err) ? err_prefix(err, "the JSON given") : 0;
-    FILE *file = strcmp(given, "-") == 0 ? stdin : fopen(given, "re");
-    if (!file)
-        return err_set(err, RN_ENOTFOUND,
-                       "%s cannot be read: %s (give a file, - for standard input, or the JSON "
-                       "itself)",
-                       given, strerror(errno));
-    struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(&text, chunk, n);
-    if (file != stdin)
-        fclose(file);
-    int rc = buf_is_overflowed(&text)
-                 ? err_set(err, RN_ETOOBIG, "more than %zu MiB", LIMIT_JSON_BYTES >> 20)
-                 : json_parse(buf_str(&text), ret, err);
-    buf_release(&text);
+    char *text = NULL;
+    size_t size = 0;
+    struct err why = ERR_INIT;
+    int rc = cli_read(given, &text, &size, &why);
+    if (rc == RN_ENOTFOUND)
+        return err_set(err, rc, "%s (give a file, - for standard input, or the JSON itself)",
+                       why.text);
+    if (rc)
+        return err_set(err, rc, "%s", why.text);
+    rc = json_parse(str_n(text, size), ret, err);
+    free(text);
     return rc ? err_prefix(err, "%s", strcmp(given, "-") == 0 ? "standard input" : given) : 0;
 }

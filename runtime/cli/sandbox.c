@@ -176,38 +176,25 @@ static int read_number(const struct args *args, int option, const char *name, ui
     return 0;
 }
 
-static int read_file(const char *path, struct buf *out, struct err *err)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char chunk[65536];
-    size_t n;
-    if (!file)
-        return err_set(err, RN_ENOTFOUND, "%s cannot be read", path);
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(out, chunk, n);
-    if (file != stdin)
-        fclose(file);
-    return buf_is_overflowed(out) ? err_set(err, RN_ETOOBIG, "%s is too large", path) : 0;
-}
-
 /* What is to be sent: a list of at least one event. */
 static int read_events(const struct args *args, struct json **ret, struct err *err)
 {
-    struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+    char *text = NULL;
+    size_t size = 0;
     struct json *given = NULL, *list = NULL;
     uint64_t count = 1;
     int rc = 0;
     if (args->options[EVENT] && args->options[EVENT_FILE])
         rc = err_set(err, RN_EINVAL, "--event and --file: give one of them");
     else if (args->options[EVENT])
-        buf_add_c(&text, args->options[EVENT]);
+        text = xmemdup(args->options[EVENT], size = strlen(args->options[EVENT]));
     else if (args->options[EVENT_FILE])
-        rc = read_file(args->options[EVENT_FILE], &text, err);
+        rc = cli_read(args->options[EVENT_FILE], &text, &size, err);
     else
-        buf_add_c(&text, "{}");
+        text = xmemdup("{}", size = 2);
     rc = rc ? rc : read_number(args, COUNT, "--count", 1, SEND_MAX, &count, err);
-    rc = rc ? rc : json_parse(buf_str(&text), &given, err);
-    buf_release(&text);
+    rc = rc ? rc : json_parse(str_n(text, size), &given, err);
+    free(text);
     if (rc == 0 && !json_is(given, JSON_OBJECT) &&
         !(json_is(given, JSON_ARRAY) && json_count(given)))
         rc = err_set(err, RN_EINVAL, "an event is a JSON object, or give a list of them");

@@ -1,5 +1,6 @@
 #include "cli/workflow_test.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "engine/data_store.h"
 #include "engine/engine.h"
@@ -272,25 +273,6 @@ static void check(const struct json *expect, const struct json *run, struct json
 
 /* ---- the file */
 
-static int read_file(const char *path, char **ret, size_t *ret_size, struct err *err)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_set(err, RN_ENOTFOUND, "%s cannot be read", path);
-    struct buf text = BUF_INIT(FILE_MAX_BYTES);
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(&text, chunk, n);
-    fclose(file);
-    if (buf_is_overflowed(&text)) {
-        buf_release(&text);
-        return err_set(err, RN_ETOOBIG, "%s is larger than %d MiB", path, FILE_MAX_BYTES >> 20);
-    }
-    *ret = buf_take(&text, ret_size);
-    return 0;
-}
-
 /* The first member that is not known, as a mistake of the file. */
 static int check_members(const char *path, const struct yaml_doc *doc, const struct json *object,
                          const char *const *known, const char *what, struct err *err)
@@ -377,7 +359,7 @@ int workflow_test_file(const char *project, const char *path, struct json **ret,
     size_t size = 0;
     struct problems problems = PROBLEMS_INIT;
     struct yaml_doc *doc = NULL;
-    int rc = read_file(path, &text, &size, err);
+    int rc = file_read(path, path, FILE_MAX_BYTES, &text, &size, err);
     if (rc)
         return rc;
     doc = yaml_parse(path, str_n(text, size), &problems);

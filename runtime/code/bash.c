@@ -1,5 +1,6 @@
 #include "code/bash.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "json/json.h"
 
@@ -102,27 +103,18 @@ int bash_exports_parse(struct str text, struct buf *out, struct err *err)
 
 int bash_files_exports(const struct bash_files *files, struct buf *out, struct err *err)
 {
-    struct buf text = BUF_INIT(LIMIT_EXPORT_BYTES);
+    char *text = NULL;
+    size_t size = 0;
     int fd = open(files->exports, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), code = 0;
     struct stat status;
     if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
         code = err_set(err, RN_EINVAL, "the file $PIPEDREAM_EXPORTS is gone or no file any more");
-    for (ssize_t n = 1; code == 0 && n != 0;) {
-        char part[16384];
-        n = read(fd, part, sizeof(part));
-        if (n < 0 && errno != EINTR)
-            code = err_set(err, RN_EIO, "$PIPEDREAM_EXPORTS: %s", strerrordesc_np(errno));
-        if (n > 0)
-            buf_add(&text, part, (size_t)n);
-        if (buf_is_overflowed(&text))
-            code = err_set(err, RN_ETOOBIG, "$PIPEDREAM_EXPORTS has more than %zu bytes",
-                           (size_t)LIMIT_EXPORT_BYTES);
-    }
+    code =
+        code ? code : file_read_fd(fd, "$PIPEDREAM_EXPORTS", LIMIT_EXPORT_BYTES, &text, &size, err);
     if (fd >= 0)
         close(fd);
-    if (code == 0)
-        code = bash_exports_parse(buf_str(&text), out, err);
-    buf_release(&text);
+    code = code ? code : bash_exports_parse(str_n(text, size), out, err);
+    free(text);
     return code;
 }
 

@@ -4,6 +4,7 @@
 #include "engine/browse.h"
 #include "engine/internal.h"
 
+#include "base/file.h"
 #include "crypto/hmac.h"
 
 #include <errno.h>
@@ -17,34 +18,6 @@ struct str workflow_of_file(struct str file)
     if (!str_starts(file, dir) || !str_ends(file, end) || file.len <= around)
         return STR_NONE;
     return str_n(file.ptr + sizeof(dir) - 1, file.len - around);
-}
-
-/* The file's text as it is now; the caller frees. */
-static int read_file(const char *path, char **ret, struct err *err)
-{
-    struct buf text = BUF_INIT(LIMIT_YAML_BYTES);
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-    if (fd < 0)
-        return err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "%s cannot be read: %s", path,
-                       strerror(errno));
-    ssize_t n = 1;
-    while (n > 0 && rc == 0) {
-        char *room = buf_reserve(&text, KIB(16));
-        if (!room) {
-            rc = err_set(err, RN_ETOOBIG, "%s is over %zu bytes", path, (size_t)LIMIT_YAML_BYTES);
-            break;
-        }
-        n = read(fd, room, KIB(16));
-        if (n > 0)
-            buf_grew(&text, (size_t)n);
-    }
-    if (n < 0)
-        rc = err_set(err, RN_EIO, "%s cannot be read: %s", path, strerror(errno));
-    close(fd);
-    if (rc == 0)
-        *ret = buf_take(&text, NULL);
-    buf_release(&text);
-    return rc;
 }
 
 /* Beside the old one, then over it: a reader sees one or the other. */
@@ -136,7 +109,7 @@ int engine_workflow(struct engine *engine, const char *id, struct json **ret, st
     char *path = NULL, *text = NULL, version[CRYPTO_HEX_MAX];
     struct problems problems = PROBLEMS_INIT;
     int rc = path_of(engine, id, &path, err);
-    rc = rc ? rc : read_file(path, &text, err);
+    rc = rc ? rc : file_read(path, path, LIMIT_YAML_BYTES, &text, NULL, err);
     free(path);
     if (rc)
         return rc;
@@ -281,7 +254,7 @@ int engine_workflow_edit(struct engine *engine, const char *id, const struct eng
     struct problems problems = PROBLEMS_INIT, ignored = PROBLEMS_INIT;
     pthread_mutex_lock(&one_at_a_time);
     int rc = path_of(engine, id, &path, err);
-    rc = rc ? rc : read_file(path, &text, err);
+    rc = rc ? rc : file_read(path, path, LIMIT_YAML_BYTES, &text, NULL, err);
     rc = rc ? rc : edit_text(edit, &text, err);
     rc = rc ? rc : check(engine, id, str_from(text), &problems, err);
     bool writes = rc == 0 && !edit->is_dry && problems_errors(&problems) == 0;

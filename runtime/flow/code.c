@@ -6,6 +6,7 @@
 #include "flow/load.h"
 #include "flow/yaml.h"
 
+#include "base/file.h"
 #include "code/syntax.h"
 
 #include <limits.h>
@@ -89,7 +90,7 @@ static int read_inside(const struct project *project, const char *path, char **r
         code = err_set(err, RN_ENOTFOUND, "there is no file %s", path);
     else if (strncmp(real, project->dir, dir) != 0 || real[dir] != '/')
         code = err_set(err, RN_EPERM, "%s leads out of the project's folder", path);
-    else if (file_read(real, LIMIT_CODE_TEXT, ret, ret_size, err))
+    else if (file_read(real, "it", LIMIT_CODE_TEXT, ret, ret_size, err))
         code = err_prefix(err, "%s", path);
     free(whole);
     return code;

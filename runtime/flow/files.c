@@ -3,49 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-int file_read(const char *path, size_t max, char **ret, size_t *ret_size, struct err *err)
-{
-    int result = 0;
-    struct buf text = BUF_INIT(max + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        result = err_set(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "it cannot be read: %s",
-                         strerror(errno));
-        goto out;
-    }
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        result = err_set(err, RN_EIO, "it is not a file");
-        goto out;
-    }
-    for (;;) {
-        char part[16384];
-        ssize_t n = read(fd, part, sizeof(part));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            result = err_set(err, RN_EIO, "it cannot be read: %s", strerror(errno));
-            goto out;
-        }
-        if (n == 0)
-            break;
-        buf_add(&text, part, (size_t)n);
-        if (buf_is_overflowed(&text) || text.len > max) {
-            result = err_set(err, RN_ETOOBIG, "it has more than %zu bytes", max);
-            goto out;
-        }
-    }
-    *ret = buf_take(&text, ret_size);
-out:
-    if (fd >= 0)
-        close(fd);
-    buf_release(&text);
-    return result;
-}
 
 static int compare(const void *a, const void *b)
 {

@@ -96,8 +96,6 @@ uint64_t field_bytes(const struct file *file, const struct json *object, const c
 
 /* ------------------------------------------------------------------- files (files.c) */
 
-/* The bytes of a file of at most `max`; the caller frees. RN_ENOTFOUND, RN_EIO, RN_ETOOBIG. */
-int file_read(const char *path, size_t max, char **ret, size_t *ret_size, struct err *err) MUST_USE;
 /* The names in `dir` that end in ".yaml", without the end, sorted; others that look like YAML are
  * warned about. */
 size_t files_list(struct load *load, const char *dir, const char *shown_dir, char ***ret);

@@ -2,6 +2,8 @@
  * sources, workflows. */
 #include "flow/load.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
@@ -98,7 +100,7 @@ static void load_env(struct load *load)
     char *path = xasprintf("%s/.env", load->project->dir), *text = NULL;
     size_t size = 0;
     struct err err = ERR_INIT;
-    int result = file_read(path, LIMIT_YAML_BYTES, &text, &size, &err);
+    int result = file_read(path, "it", LIMIT_YAML_BYTES, &text, &size, &err);
     if (result == 0)
         env_parse(".env", str_n(text, size), load->dotenv, load->problems);
     else if (result != RN_ENOTFOUND)
@@ -113,7 +115,7 @@ static int load_settings(struct load *load, struct err *err)
 {
     char *path = xasprintf("%s/runnel.yaml", load->project->dir), *text = NULL;
     size_t size = 0;
-    int result = file_read(path, LIMIT_YAML_BYTES, &text, &size, err);
+    int result = file_read(path, "it", LIMIT_YAML_BYTES, &text, &size, err);
     if (result == RN_ENOTFOUND) {
         result = err_set(err, RN_ENOTFOUND,
                          "there is no runnel.yaml in %s: run `runnel init` there to make a project",
@@ -144,7 +146,7 @@ static char *read_text(struct load *load, const char *folder, const char *name, 
     if (load->draft_of && strcmp(load->draft_of, shown_name) == 0) {
         text = str_dup(load->draft);
         *ret_size = load->draft.len;
-    } else if (file_read(path, LIMIT_YAML_BYTES, &text, ret_size, &err) != 0)
+    } else if (file_read(path, "it", LIMIT_YAML_BYTES, &text, ret_size, &err) != 0)
         problem_add(load->problems, shown_name, 0, 0, "%s", err.text);
     free(path);
     free(shown_name);

@@ -2,6 +2,8 @@
 
 #include "flow/load.h"
 
+#include "base/file.h"
+
 #include <glib.h>
 
 #define ZONE_DIR "/usr/share/zoneinfo"
@@ -49,7 +51,7 @@ static void say_nearest(struct str name, struct err *err)
     size_t size = 0;
     struct nearest nearest;
     nearest_init(&nearest, name);
-    if (file_read(ZONE_DIR "/tzdata.zi", NAMES_FILE_MAX, &text, &size, NULL) == 0) {
+    if (file_read(ZONE_DIR "/tzdata.zi", "it", NAMES_FILE_MAX, &text, &size, NULL) == 0) {
         struct str rest = str_n(text, size), line, word;
         while (str_cut(&rest, '\n', &line)) {
             bool is_link = str_starts(line, "L ");

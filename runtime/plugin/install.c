@@ -2,6 +2,7 @@
 #include "plugin/install.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "crypto/hmac.h"
 #include "plugin/catalog.h"
@@ -119,17 +120,11 @@ int plugin_describe_file(const char *file, struct json **ret, struct err *err)
 
 static int read_json(const char *path, struct json **ret)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return RN_ENOTFOUND;
-    struct buf text = BUF_INIT(MIB(8));
-    char chunk[16384];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_add(&text, chunk, n);
-    fclose(file);
-    int rc = json_parse(buf_str(&text), ret, NULL);
-    buf_release(&text);
+    char *text = NULL;
+    size_t size = 0;
+    int rc = file_read(path, path, MIB(8), &text, &size, NULL);
+    rc = rc ? rc : json_parse(str_n(text, size), ret, NULL);
+    free(text);
     return rc;
 }
 

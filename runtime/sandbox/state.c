@@ -6,6 +6,7 @@
 #include "sandbox/private.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/ids.h"
 
 #include <fcntl.h>
@@ -216,17 +217,12 @@ static void read_received(struct sandbox *sandbox, const struct json *list)
 
 void state_load(struct sandbox *sandbox)
 {
-    FILE *file = sandbox->state_file ? fopen(sandbox->state_file, "re") : NULL;
-    struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+    const char *path = sandbox->state_file;
+    char *text = NULL;
+    size_t size = 0;
     struct json *root = NULL;
-    if (file) {
-        char chunk[65536];
-        size_t n;
-        while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-            buf_add(&text, chunk, n);
-        fclose(file);
-    }
-    if (text.len && !buf_is_overflowed(&text) && json_parse(buf_str(&text), &root, NULL) == 0 &&
+    if (path && file_read(path, path, LIMIT_JSON_BYTES, &text, &size, NULL) == 0 &&
+        json_parse(str_n(text, size), &root, NULL) == 0 &&
         json_get_i64(root, "version", 0) == FILE_VERSION &&
         json_is(json_get(root, "state"), JSON_OBJECT)) {
         sandbox->state = json_take(root, "state");
@@ -235,7 +231,7 @@ void state_load(struct sandbox *sandbox)
         sandbox->state = json_new_object();
     }
     json_free(root);
-    buf_release(&text);
+    free(text);
 }
 
 static void clear(struct sandbox *sandbox)
