@@ -70,7 +70,7 @@
 #define LIMIT_CODE_NODE_OVERHEAD MIB(512) /* what node sets up beside its heap */
 #define LIMIT_CODE_PROCESSES 32           /* of all languages at once, warm ones too */
 #define LIMIT_CODE_FILES 1024             /* open descriptors of each */
-#define LIMIT_CODE_SYNTAX_MS 30000        /* an interpreter that `runnel check` asks */
+#define LIMIT_CODE_ASK_MS 30000           /* an interpreter that is asked something */
 #define LIMIT_CODE_IDLE_MS 300000         /* a warm process without a call ends */
 
 /* files of a run */

@@ -1,15 +1,13 @@
 #include "code/code.h"
 
-#include "base/buf.h"
 #include "base/str.h"
+#include "code/ask.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+enum { VERSION_MAX = 4096 };
 
 static const struct {
     const char *name, *program, *prefix, *hint;
@@ -68,26 +66,12 @@ char *code_interpreter(enum code_language language, const char *dir)
 
 int code_version(const char *program, char *out, size_t size)
 {
-    int fds[2], status = 1;
-    pid_t pid = 0;
-    char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--version", NULL};
-    posix_spawn_file_actions_t actions;
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return RN_EFAILED;
-    posix_spawn_file_actions_init(&actions);
-    int error = posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
-    error = error ? error : posix_spawn(&pid, program, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(fds[1]);
-    size_t length = 0;
-    for (ssize_t n = 1; !error && n > 0 && length + 1 < size;) {
-        n = read(fds[0], out + length, size - 1 - length);
-        length += n > 0 ? (size_t)n : 0;
-    }
-    close(fds[0]);
-    out[length] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-    if (!error && waitpid(pid, &status, 0) < 0)
-        error = errno;
-    return error || status ? RN_EFAILED : 0;
+    const char *argv[] = {program, "--version", NULL};
+    struct buf answer = BUF_INIT(VERSION_MAX);
+    int status = code_ask(argv, STR_NONE, 1, &answer);
+    struct str rest = buf_str(&answer), line = STR_NONE;
+    (void)str_cut(&rest, '\n', &line);
+    (void)snprintf(out, size, STR_FMT, STR_ARG(line));
+    buf_release(&answer);
+    return status ? RN_EFAILED : 0;
 }

@@ -16,7 +16,7 @@ struct syntax_check {
     size_t column;
 };
 
-/* Asks one process per language that is among the checks; it has LIMIT_CODE_SYNTAX_MS. What has no
+/* Asks one process per language that is among the checks; it has LIMIT_CODE_ASK_MS. What has no
  * interpreter, or one that gives no answer, counts as good: the run will say it. `dir` is the
  * project's folder. */
 void syntax_check_all(const char *dir, struct syntax_check *checks, size_t count);
