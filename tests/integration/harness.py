@@ -1,5 +1,6 @@
 """Starts the real binary in a folder of its own and talks to it as its users do."""
 import http.client
+import http.server
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -47,6 +49,10 @@ class Project:
 
     def json(self, *args):
         return json.loads(self.run(*args, "--json").stdout)
+
+    def start(self, name, event=None):
+        """Starts a run of a workflow by hand, without waiting for it; its id."""
+        return self.json("run", name, "--event", json.dumps(event or {}), "--no-wait")["run"]
 
     def api(self, path, body=None, method=None):
         """A request to the admin API; its answer's JSON."""
@@ -148,6 +154,26 @@ class TrialProject(Project):
         eventually(f"{count} runs of {name} ended", lambda: len(
             [r for r in self.runs(name) if r["status"] in ("succeeded", "failed", "cancelled")]) >= count)
         return self.runs(name)[::-1]
+
+
+class QuietHandler(http.server.BaseHTTPRequestHandler):
+    """What a test answers with do_GET() …; nothing is printed."""
+
+    def log_message(self, *_):
+        pass
+
+
+class LocalServer(http.server.ThreadingHTTPServer):
+    """An HTTP server of the test's own on loopback, at `url`; it answers at once, in threads of its own, until close()."""
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
 
 
 def post(url, body, headers=None, context=None):

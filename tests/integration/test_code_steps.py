@@ -3,7 +3,6 @@ import collections
 import json
 import os
 import shutil
-import signal
 import tempfile
 import urllib.request
 

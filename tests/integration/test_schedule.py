@@ -1,12 +1,11 @@
 """What the clock fires: one event per firing, also over kill -9; what was missed; what overlaps; by hand."""
 
-import http.server
 import json
 import os
 import threading
 import time
 
-from harness import Project, eventually
+from harness import LocalServer, Project, QuietHandler, eventually
 
 STEP = """steps:
   - namespace: film
@@ -21,7 +20,7 @@ class Slow:
     def __enter__(self):
         self.gate = gate = threading.Event()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self):
                 gate.wait(120)
                 try:
@@ -32,13 +31,8 @@ class Slow:
                 except OSError:
                     pass
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.server = LocalServer(Handler)
+        self.url = self.server.url
         return self
 
     def release(self):
@@ -46,8 +40,7 @@ class Slow:
 
     def __exit__(self, *args):
         self.gate.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 def write(project, name, trigger, steps=STEP, settings=""):

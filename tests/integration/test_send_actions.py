@@ -1,27 +1,21 @@
 """rn_send_…: what a component's action sends goes the same way as a code step's; an account's secrets go out and are not shown."""
-import http.server
 import json
-import threading
 
-from harness import TrialProject, eventually, post
+from harness import LocalServer, QuietHandler, TrialProject, eventually, post
 
 got = []
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
+class Receiver(QuietHandler):
     def do_POST(self):
         got.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
         self.send_response(204)
         self.end_headers()
 
-    def log_message(self, *_):
-        pass
 
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-threading.Thread(target=server.serve_forever, daemon=True).start()
+server = LocalServer(Receiver)
 project = TrialProject(settings="egress: { allow: [127.0.0.0/8] }\n")
-URL = f"http://127.0.0.1:{server.server_port}"
+URL = server.url
 
 
 def start(name, number):
@@ -68,5 +62,5 @@ try:
     project.stop()
 finally:
     project.close()
-    server.shutdown()
+    server.close()
 print("sends of actions: good")

@@ -2,7 +2,6 @@
 import base64
 import email
 import email.policy
-import json
 import os
 import socketserver
 import threading
@@ -72,7 +71,7 @@ def write(name, code, language="node"):
 
 
 def sent(name, event=None):
-    run = json.loads(project.run("run", name, "--event", json.dumps(event or {}), "--no-wait", "--json").stdout)["run"]
+    run = project.start(name, event)
     eventually(f"{name} ended", lambda: project.json("inspect", run)["status"] in ("succeeded", "failed"))
 
     def sends():
@@ -119,7 +118,7 @@ try:
     for wrong, why in (({"subject": "a\r\nBcc: eve@example.com", "text": "t"}, "the subject is one line"),
                        ({"subject": "s", "text": "t", "to": "a@b.c\nBcc: eve@example.com"}, '"to" is an address'),
                        ({"subject": "s"}, 'needs "text" or "html"'), ({"text": "t"}, 'needs "subject"')):
-        run = json.loads(project.run("run", "wrong", "--event", json.dumps(wrong), "--no-wait", "--json").stdout)["run"]
+        run = project.start("wrong", wrong)
         error = project.json("inspect", run, "--wait")["error"]["text"]
         assert why in error, error
 
@@ -141,7 +140,7 @@ try:
     project.stop()
     settings(f"smtp://127.0.0.1:{server.server_address[1]}", "  from: a@b.c\n  to: a@b.c\n  starttls: true\n")
     project.up()
-    run = json.loads(project.run("run", "both", "--event", "{}", "--no-wait", "--json").stdout)["run"]
+    run = project.start("both")
     eventually("it is not sent", lambda: [s["state"] for step in project.json("inspect", run)["steps"] for s in step.get("sends", [])] == ["retrying"] or
                project.json("inspect", run)["status"] == "failed")
     assert not mails, mails

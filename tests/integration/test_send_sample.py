@@ -1,6 +1,5 @@
 """workflows/send-and-emit with `up --sandbox`, as its first lines say."""
 import json
-import os
 import pathlib
 import shutil
 import subprocess

@@ -52,8 +52,7 @@ def write(name, code, settings=""):
 
 
 def run(name, event):
-    run_id = json.loads(project.run("run", name, "--event", json.dumps(event), "--no-wait", "--json").stdout)["run"]
-    return project.json("inspect", run_id, "--wait")
+    return project.json("inspect", project.start(name, event), "--wait")
 
 
 def public(name):

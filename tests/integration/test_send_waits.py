@@ -1,27 +1,19 @@
 """What steps have sent is held until the run ends: over a delay, a stop and a kill -9, a replay from a step, a cancellation, a run that keeps nothing."""
-import http.server
-import json
-import threading
-
-from harness import Project, eventually
+from harness import LocalServer, Project, QuietHandler, eventually
 
 got = []
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
+class Receiver(QuietHandler):
     def do_GET(self):
         got.append(self.path)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
 
-    def log_message(self, *_):
-        pass
 
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-HERE = f"http://127.0.0.1:{server.server_port}"
+server = LocalServer(Receiver)
+HERE = server.url
 project = Project()
 
 
@@ -29,10 +21,6 @@ def write(name, middle, head=""):
     with open(f"{project.dir}/workflows/{name}.yaml", "w") as out:
         out.write(f"{head}triggers:\n- manual: true\nsteps:\n- namespace: first\n  language: node\n  code: |\n    $.send.http({{ url: '{HERE}/first' }}); $.send.emit(1)\n"
                   f"{middle}- namespace: last\n  language: node\n  code: |\n    $.send.http({{ url: '{HERE}/last' }})\n")
-
-
-def start(name):
-    return json.loads(project.run("run", name, "--event", "{}", "--no-wait", "--json").stdout)["run"]
 
 
 def sends(run):
@@ -57,7 +45,7 @@ try:
     assert project.up(), open(f"{project.dir}/up.log").read()
 
     # ---- held while the run waits, over a kill -9 and a clean stop; then all of it, once
-    run = start("held")
+    run = project.start("held")
     eventually("it waits", lambda: status(run) == "paused")
     assert states(run) == ["waiting", "waiting"] and got == [], (sends(run), got)
     assert "sealed" not in project.run("inspect", run, "--json").stdout
@@ -81,7 +69,7 @@ try:
 
     # ---- a cancelled run sends what its steps have sent until then
     got.clear()
-    run = start("held")
+    run = project.start("held")
     eventually("it waits", lambda: status(run) == "paused")
     project.api(f"runs/{run}/cancel", {}, "POST")
     eventually("it is cancelled", lambda: status(run) == "cancelled")
@@ -90,7 +78,7 @@ try:
 
     # ---- a run of which nothing is kept sends all the same
     got.clear()
-    start("gone")
+    project.start("gone")
     eventually("it is delivered", lambda: sorted(got) == ["/first", "/last"])
     eventually("nothing is left", lambda: project.json("runs", "-w", "gone") == [])
     project.stop()
@@ -101,13 +89,13 @@ try:
     for fault in ("step.after_call:1", "step.before_call:2", "step.after_call:2", "run.before_end:1"):
         assert project.up(fault=fault)
         try:
-            start("twice")
+            project.start("twice")
         except (AssertionError, OSError):
             pass
         eventually("killed", lambda: project.up_process.poll() is not None)
         assert project.up()
         if not project.json("runs", "-w", "twice"):
-            start("twice")
+            project.start("twice")
         eventually("it ended", lambda: [r["status"] for r in project.json("runs", "-w", "twice")][:1] == ["succeeded"])
         run = project.json("runs", "-w", "twice")[0]["id"]
         eventually("it is sent", lambda: states(run) == ["sent"] * 3)
@@ -116,5 +104,5 @@ try:
         project.stop()
 finally:
     project.close()
-    server.shutdown()
+    server.close()
 print("sends of runs that wait: good")

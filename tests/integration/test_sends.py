@@ -1,18 +1,17 @@
 """$.send: what runs send when they have ended, on the real binary: HTTP requests, emits that start other workflows, over kill -9."""
 import base64
-import http.server
 import json
 import threading
 import time
 import urllib.request
 
-from harness import Project, eventually, post
+from harness import LocalServer, Project, QuietHandler, eventually
 
 got, answers, lock, hold, at_once = [], [], threading.Lock(), threading.Event(), [0]
 hold.set()
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
+class Receiver(QuietHandler):
     def answer(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         with lock:
@@ -31,13 +30,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = answer
 
-    def log_message(self, *_):
-        pass
 
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-HERE = f"http://127.0.0.1:{server.server_port}"
+server = LocalServer(Receiver)
+HERE = server.url
 project = Project()
 
 
@@ -51,12 +46,8 @@ def code(name, text, language="node", triggers="- manual: true", head=""):
     write(name, f"{head}triggers:\n{triggers}\nsteps:\n- namespace: send\n  language: {language}\n  code: |\n{body}\n")
 
 
-def start(name, event=None):
-    return json.loads(project.run("run", name, "--event", json.dumps(event or {}), "--no-wait", "--json").stdout)["run"]
-
-
 def run(name, event=None):
-    return project.json("inspect", start(name, event), "--wait")
+    return project.json("inspect", project.start(name, event), "--wait")
 
 
 def sends(run_id):
@@ -250,7 +241,7 @@ steps:
         before = len(events(source="workflows/both"))
         project.stop()
         assert project.up(fault=fault)
-        start("both")
+        project.start("both")
         eventually("killed", lambda: project.up_process.poll() is not None)
         assert project.up()
         runs = project.json("runs", "-w", "both")
@@ -261,9 +252,9 @@ steps:
         eventually("heard", lambda: len([r for r in project.json("runs", "-w", "heard") if r["status"] == "succeeded"]) == before + 1)
 
     # ---- nobody is there for long: it waits on disk, and other deliveries go on
-    closed = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    address = f"http://127.0.0.1:{closed.server_port}"
-    closed.server_close()
+    closed = LocalServer(Receiver)
+    address = closed.url
+    closed.close()
     code("gone", f'$.send.http({{ url: "{address}/x" }})')
     eventually("it is deployed", lambda: any(w["id"] == "gone" for w in project.json("workflows")))
     done = run("gone")
@@ -282,9 +273,9 @@ steps:
     write("late", "triggers:\n- manual: true\nsteps:\n- namespace: hold\n  suspend: { timeout: 1h }\n"
           "- namespace: send\n  language: python\n  code: |\n    def handler(pd):\n        pd.send.emit('too late')\n")
     assert project.up()
-    late = start("late")
+    late = project.start("late")
     eventually("it waits", lambda: project.json("inspect", late)["status"] == "paused")
-    start("fill")
+    project.start("fill")
     eventually("the store is full", lambda: project.api("status")["store"]["full"])
     project.api(f"runs/{late}/resume", {}, "POST")
     eventually("it is refused", lambda: "not emitted: the store is full" in open(f"{project.dir}/up.log").read())  # the run itself may be pruned already
@@ -323,5 +314,5 @@ steps:
         assert checked.returncode == 1 and why in checked.stdout + checked.stderr and "bad.yaml:" in checked.stdout + checked.stderr, (why, checked)
 finally:
     project.close()
-    server.shutdown()
+    server.close()
 print("sends: good")

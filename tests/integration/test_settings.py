@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import pathlib
-import time
 import urllib.request
 
 from harness import Project, eventually, post

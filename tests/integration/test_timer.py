@@ -1,11 +1,9 @@
 """Sources with a timer: each change is emitted once, also over kill -9; failures are shown and tried at the next tick; by hand."""
 
-import http.server
 import json
 import os
-import threading
 
-from harness import Project, eventually
+from harness import LocalServer, Project, QuietHandler, eventually
 
 
 class Feed:
@@ -15,7 +13,7 @@ class Feed:
         feed = self
         self.asked, self.fails = 0, False
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self):
                 feed.asked += 1
                 body = json.dumps(list(range(feed.asked))).encode()
@@ -25,18 +23,12 @@ class Feed:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/feed"
+        self.server = LocalServer(Handler)
+        self.url = f"{self.server.url}/feed"
         return self
 
     def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 project = Project()

@@ -2,15 +2,13 @@
 
 import hashlib
 import hmac
-import http.server
 import json
 import os
 import pathlib
 import shutil
-import threading
 import urllib.request
 
-from harness import PATIENCE_S, Project, eventually
+from harness import PATIENCE_S, LocalServer, Project, QuietHandler, eventually
 
 SAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "workflows"
 
@@ -22,7 +20,7 @@ class Target:
         target = self
         self.posted, self.status = [], "green"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def answer(self, body):
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
@@ -37,18 +35,12 @@ class Target:
             def do_GET(self):
                 self.answer(json.dumps({"status": target.status}).encode())
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.server = LocalServer(Handler)
+        self.url = self.server.url
         return self
 
     def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 def send(url, body=None, headers=None):
