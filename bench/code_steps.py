@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from run import PATIENCE_S, ROOT, Failed, cpu_us, machine, process, program  # noqa: E402
+from run import PATIENCE_S, ROOT, Failed, cpu_us, machine, process, program, report  # noqa: E402
 
 CODE = {"node": "return 1;", "python": "def handler(pd):\n    return 1\n", "bash": ":"}
 FLOORS = {"node": ["node", "-e", "0"], "python": ["python3", "-c", "0"], "bash": ["bash", "-c", ":"]}
@@ -174,13 +174,7 @@ def main():
         print(f"bench: {failure}", file=sys.stderr)
         return 1
     summary = summarize(args, rounds)
-    if args.json == "-":
-        print(json.dumps(summary, indent=1))
-        return 0
-    print_table(summary)
-    if args.json:
-        with open(args.json, "w") as out:
-            json.dump(summary, out, indent=1)
+    report(summary, print_table, args.json)
     return 0
 
 

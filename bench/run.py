@@ -461,6 +461,17 @@ def numbers(text):
     return [int(one) for one in text.split(",")]
 
 
+def report(summary, show, to):
+    """The table; with --json the summary, to standard output instead of it ("-") or to a file as well."""
+    if to == "-":
+        print(json.dumps(summary, indent=1))
+        return
+    show(summary)
+    if to:
+        with open(to, "w") as out:
+            json.dump(summary, out, indent=1)
+
+
 def read_args():
     parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
     parser.add_argument("--build", default=f"{ROOT}/build/release", help="the build folder (%(default)s)")
@@ -495,13 +506,7 @@ def main():
             print(f"bench: {failure}", file=sys.stderr)
             return 1
     summary = summarize(bench, args)
-    if args.json == "-":
-        print(json.dumps(summary, indent=1))
-        return 0
-    print_table(summary)
-    if args.json:
-        with open(args.json, "w") as out:
-            json.dump(summary, out, indent=1)
+    report(summary, print_table, args.json)
     return 0
 
 
