@@ -26,7 +26,12 @@ int32_t discord_message(struct rn_run *run, bool needs_text, struct rn_json **re
 /* Posts it (the request has URL and body) and returns the message that Discord has made of it. */
 int32_t discord_post(struct rn_run *run, struct rn_http_request *request);
 
-/* Two of the props that both actions have. */
+/* Props that both actions have. */
+#define DISCORD_APP                                                                                \
+    {                                                                                              \
+        .name = DISCORD_PROP, .type = RN_APP, .app = &discord_webhook_app,                         \
+        .label = "Discord webhook", .description = "The account that holds the webhook's URL."     \
+    }
 #define DISCORD_VIA_PIPEDREAM                                                                      \
     {                                                                                              \
         .name = "includeSentViaPipedream", .type = RN_BOOLEAN, .flags = RN_OPTIONAL | RN_HIDDEN,   \

@@ -71,11 +71,7 @@ static int32_t send_message_with_file(struct rn_run *run)
 }
 
 static const struct rn_prop props[] = {
-    {.name = DISCORD_PROP,
-     .type = RN_APP,
-     .app = &discord_webhook_app,
-     .label = "Discord webhook",
-     .description = "The account that holds the webhook's URL."},
+    DISCORD_APP,
     {.name = "message", .definition_of = DISCORD_PROP, .definition = "message"},
     {.name = "fileUrl",
      .type = RN_STRING,
