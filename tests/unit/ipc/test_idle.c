@@ -1,19 +1,11 @@
 /* A host process that nobody calls goes, and nobody who calls notices. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "fixture.h"
 
 #include "base/clock.h"
-#include "echo_host.h"
 
 #include <poll.h>
 
-#define LONG_MS 120000
-
-static struct host *new_host(struct supervisor *supervisor, int64_t idle_ms)
+static struct host *new_idle_host(int64_t idle_ms)
 {
     static const char *const argv[] = {"test-host", "", NULL};
     const struct host_options options = {.name = "echo", .argv = argv, .idle_ms = idle_ms};
@@ -32,18 +24,10 @@ static void echo(struct host *host)
     buf_release(&bytes);
 }
 
-static struct host_status status_of(struct host *host)
-{
-    struct host_status status;
-    host_get_status(host, &status);
-    return status;
-}
-
 static void an_idle_process_ends_and_comes_back(void **state)
 {
     (void)state;
-    struct supervisor *supervisor = supervisor_new(NULL);
-    struct host *host = new_host(supervisor, 20);
+    struct host *host = new_idle_host(20);
     echo(host);
     int64_t until = clock_mono_ms() + LONG_MS;
     while (status_of(host).pid && clock_mono_ms() < until)
@@ -57,14 +41,12 @@ static void an_idle_process_ends_and_comes_back(void **state)
     assert_int_equal(status.starts, 2);
     assert_int_equal(status.crashes, 0);
     assert_string_equal(status.last_error, "");
-    supervisor_free(supervisor, 500);
 }
 
 static void a_process_without_the_limit_stays(void **state)
 {
     (void)state;
-    struct supervisor *supervisor = supervisor_new(NULL);
-    struct host *stays = new_host(supervisor, 0), *goes = new_host(supervisor, 20);
+    struct host *stays = new_idle_host(0), *goes = new_idle_host(20);
     echo(stays);
     echo(goes);
     int64_t until = clock_mono_ms() + LONG_MS;
@@ -72,15 +54,13 @@ static void a_process_without_the_limit_stays(void **state)
         (void)poll(NULL, 0, 5);
     assert_int_equal(status_of(goes).pid, 0);
     assert_true(status_of(stays).pid > 0);
-    supervisor_free(supervisor, 500);
 }
 
 /* The call that comes while the process is being told to end goes to the next one. */
 static void calls_at_the_moment_of_the_end(void **state)
 {
     (void)state;
-    struct supervisor *supervisor = supervisor_new(NULL);
-    struct host *host = new_host(supervisor, 2);
+    struct host *host = new_idle_host(2);
     for (int i = 0; i < 150; i++) {
         echo(host);
         (void)poll(NULL, 0, i % 5);
@@ -88,7 +68,6 @@ static void calls_at_the_moment_of_the_end(void **state)
     struct host_status status = status_of(host);
     assert_true(status.starts > 1);
     assert_int_equal(status.crashes, 0);
-    supervisor_free(supervisor, 500);
 }
 
 int main(int argc, char **argv)
@@ -96,9 +75,9 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "test-host") == 0)
         return echo_host_main(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_idle_process_ends_and_comes_back),
-        cmocka_unit_test(a_process_without_the_limit_stays),
-        cmocka_unit_test(calls_at_the_moment_of_the_end),
+        HOST_TEST(an_idle_process_ends_and_comes_back),
+        HOST_TEST(a_process_without_the_limit_stays),
+        HOST_TEST(calls_at_the_moment_of_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
